@@ -1,0 +1,29 @@
+"""The worked examples in the docstrings are true."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import cci.engine
+
+MODULES = sorted(module.name for module in pkgutil.iter_modules(cci.engine.__path__))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_hold(name):
+    module = importlib.import_module(f"cci.engine.{name}")
+
+    failed, _ = doctest.testmod(module)
+
+    assert failed == 0
+
+
+def test_there_are_examples():
+    modules = [importlib.import_module(f"cci.engine.{name}") for name in MODULES]
+    finder = doctest.DocTestFinder(exclude_empty=True)
+
+    examples = [test for module in modules for test in finder.find(module) if test.examples]
+
+    assert len(examples) >= 20
