@@ -1,0 +1,261 @@
+"""One settings file for both stands, in the order of Django's documentation; the environment says what differs.
+
+`OBSERVATORY_STAND=demo` (the default) needs nothing: SQLite, an embedded broker, secrets made once into
+`var/secrets.env`. `OBSERVATORY_STAND=production` starts with no default for anything that must be secret or real.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from observatory.stand import read_secrets
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(os.environ.get("OBSERVATORY_VAR", BASE_DIR / "var"))
+env = environ.Env()
+
+STAND = env("OBSERVATORY_STAND", default="demo")
+if STAND not in ("demo", "production"):
+    raise ImproperlyConfigured(f"OBSERVATORY_STAND is {STAND!r}; it must be 'demo' or 'production'.")
+DEMO = STAND == "demo"
+if DEMO:
+    for _name, _value in read_secrets(VAR_DIR / "secrets.env").items():
+        os.environ.setdefault(_name, _value)
+
+
+def required_env(name: str) -> str:
+    """Return an environment variable, or stop with advice a newcomer can act on."""
+    try:
+        return os.environ[name]
+    except KeyError:
+        raise ImproperlyConfigured(f"{name} is not set. Copy .env.example to .env and fill it in.") from None
+
+
+# Core
+DEBUG = False
+SECRET_KEY = required_env("SECRET_KEY")
+VAULT_KEYS = required_env("VAULT_KEYS")  # "id:base64key;id:base64key", the first one seals
+DIGEST_KEY = required_env("DIGEST_KEY")  # keys the digests of confidential content
+ALLOWED_HOSTS = (
+    env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"]) if DEMO else env.list("ALLOWED_HOSTS")
+)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ROOT_URLCONF = "observatory.urls"
+WSGI_APPLICATION = "observatory.wsgi.application"
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_filters",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "core.accounts",
+    "core.audit",
+    "core.jobs",
+    "core.policy",
+    "clusters",
+    "facts",
+    "facts.vault",
+    "cci",
+    "interventions",
+    "observatory",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "observatory.middleware.content_security_policy",
+]
+
+# Cache: per process and only for what is public and derived
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# Database
+DATABASES = {
+    "default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}") if DEMO else env.db("DATABASE_URL")
+}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # IMMEDIATE: a transaction that reads and then writes takes the write lock at once instead of failing in the middle.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# Where visitors report an error
+CONTACT_EMAIL = env("CONTACT_EMAIL", default="")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Files
+MEDIA_ROOT = VAR_DIR / "media"
+SNAPSHOT_DIR = VAR_DIR / "snapshots"
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
+
+# Language, numbers and time
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = True
+
+# HTTP and security
+LOGIN_URL = "accounts:sign-in"
+LOGIN_REDIRECT_URL = "workspace"
+LOGOUT_REDIRECT_URL = "home"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+if not DEMO:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = 31_536_000
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+
+# Sign-in
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+DEMO_PASSWORD = os.environ.get("DEMO_PASSWORD", "") if DEMO else ""
+if not DEMO and os.environ.get("DEMO_PASSWORD"):
+    raise ImproperlyConfigured("DEMO_PASSWORD is set on a production stand, which has no demonstration accounts.")
+
+# Permissions: who may what is data; see core.policy
+POLICY_MODULES = [
+    "core.permissions",
+    "clusters.permissions",
+    "facts.permissions",
+    "cci.permissions",
+    "interventions.permissions",
+]
+POLICY_GRANTS = "clusters.permissions.grants_of"
+
+# Static files and templates
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+TESTING = "pytest" in sys.modules
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if TESTING
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_MANIFEST_STRICT = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "observatory.context.site",
+            ],
+            "builtins": ["observatory.templatetags.observatory"],
+        },
+    },
+]
+
+# API
+REST_FRAMEWORK = {
+    # Named here, so no app imports from observatory.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["core.policy.api.PolicyPermission"],
+    "DEFAULT_PAGINATION_CLASS": "observatory.api.pagination.Pages",
+    "PAGE_SIZE": 100,
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "observatory.api.renderers.CSVRenderer",
+        "observatory.api.renderers.XLSXRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["observatory.api.parsers.SafeJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "observatory.api.errors.problem_details",
+    "NON_FIELD_ERRORS_KEY": "__all__",
+    "COERCE_DECIMAL_TO_STRING": False,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Cluster Observatory API",
+    "VERSION": "1.0",
+    "DESCRIPTION": "Everything public, and the door for returns. Errors are RFC 9457 problem details.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Background work
+JOB_KINDS = {
+    "load_demo": "observatory.demo.load_demo",
+    "recompute_cci": "cci.services.run_recompute",
+}
+REDIS_URL = env("REDIS_URL", default="") if DEMO else required_env("REDIS_URL")
+CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+if REDIS_URL:
+    # Above the longest task; the sweep of the job ledger, not the broker, is what recovers a dead worker's job.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900}
+else:
+    for _folder in ("broker/queue", "broker/control"):
+        (VAR_DIR / _folder).mkdir(parents=True, exist_ok=True)
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(VAR_DIR / "broker/queue"),
+        "data_folder_out": str(VAR_DIR / "broker/queue"),
+        "control_folder": str(VAR_DIR / "broker/control"),
+        "polling_interval": 0.1,
+    }
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = env("CELERY_QUEUE", default="observatory")
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "sweep the job ledger": {"task": "core.jobs.tasks.sweep", "schedule": 10.0},
+    "recompute open rounds at night": {
+        "task": "cci.tasks.recompute_open_rounds",
+        "schedule": env.int("NIGHTLY_RECOMPUTE_SECONDS", default=24 * 3600),
+    },
+}
+
+# Logging: route names and ids, never answers
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", default="INFO")},
+    "loggers": {"django.db.backends": {"level": "WARNING"}},
+}
