@@ -1,0 +1,65 @@
+"""Rows of the permission matrix about the ground, and who holds which role."""
+
+from django.db.models import Q
+from django.utils import timezone
+
+from core.policy import ALL, Grant, Role
+
+from .models import Membership
+
+
+def grants_of(user) -> list[Grant]:
+    """Return the roles a person holds today. One query."""
+    held = Membership.objects.filter(Q(ends_on=None) | Q(ends_on__gte=timezone.localdate()), user=user)
+    return [Grant(Role(role), org) for role, org in held.values_list("role", "organisation_id")]
+
+
+def published(grant: Grant) -> Q:
+    return Q(is_published=True)
+
+
+def own_cluster(grant: Grant, path: str = "") -> Q:
+    """Clusters the grant's organisation looks after, represents or collects for."""
+    return Q(**{f"{path}roles__organisation": grant.organisation_id, f"{path}roles__role__in": _ROLES[grant.role]})
+
+
+_ROLES = {
+    Role.ENTRY: ["association", "collector"],
+    Role.HEAD: ["association", "collector"],
+    Role.CLIENT: ["association", "collector"],
+    Role.STAFF: ["lead_agency"],
+    Role.SUPERVISOR: ["lead_agency"],
+}
+
+
+def published_fact(grant: Grant) -> Q:
+    return Q(state="published", cluster__is_published=True)
+
+
+def own_cluster_fact(grant: Grant) -> Q:
+    return own_cluster(grant, "cluster__")
+
+
+MATRIX = {
+    "cluster.read": {
+        Role.ANONYMOUS: published,
+        **dict.fromkeys((Role.ENTRY, Role.HEAD, Role.STAFF, Role.SUPERVISOR), own_cluster),
+        Role.ANALYST: ALL,
+        Role.AUDITOR: ALL,
+    },
+    "register.read": {Role.ANONYMOUS: ALL},  # regions, sectors, agencies, zones: public registers
+    "profile.write": {
+        Role.ENTRY: own_cluster,
+        Role.HEAD: own_cluster,
+        Role.STAFF: own_cluster,
+        Role.SUPERVISOR: own_cluster,
+    },
+    "fact.read": {
+        Role.ANONYMOUS: published_fact,
+        **dict.fromkeys((Role.ENTRY, Role.HEAD, Role.STAFF, Role.SUPERVISOR), own_cluster_fact),
+        Role.ANALYST: ALL,
+        Role.AUDITOR: ALL,
+    },
+    "fact.publish": {Role.SUPERVISOR: own_cluster_fact},
+    "unit.read": dict.fromkeys((Role.ENTRY, Role.HEAD), own_cluster_fact) | {Role.ANALYST: ALL},
+}
