@@ -1,0 +1,112 @@
+"""What checks see beside the answers: last round, the other schedules, the frame."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from django.utils import timezone
+
+from facts.models import FiscalYear, FrameEntry, Return, Round
+from facts.validation import Context
+from facts.vault import store
+
+from .instruments import lookups
+
+FROM_REGION = ("RC01", "RC02", "RC03")
+FROM_CLUSTER = ("CH02", "CB01", "CB02", "CB03", "CB04")
+
+
+def fiscal_year_end(country: str, round_year: int) -> date | None:
+    """The last day of the fiscal year that a round asks about; None where the country's calendar is not known."""
+    row = FiscalYear.objects.filter(country=country, valid_from__lte=round_year).order_by("-valid_from").first()
+    if row is None:
+        return None
+    year = round_year - 1 if row.end_month >= 7 else round_year
+    return date(year + row.end_month // 12, row.end_month % 12 + 1, 1) - timedelta(days=1)
+
+
+def payloads(returns: Iterable[Return]) -> dict[int, dict]:
+    """Open what each return holds now: the working draft while it can be edited, else the last version."""
+    return store.open_answers((ret.pk, 0 if ret.is_editable else ret.version) for ret in returns)
+
+
+def accepted_answers(round_year: int, schedule: str, subjects: Iterable[str]) -> dict[str, dict]:
+    """Open the accepted answers of a round by subject."""
+    found = {}
+    subjects = list(subjects)
+    for start in range(0, len(subjects), 500):
+        rows = Return.objects.counted().filter(
+            round__year=round_year, schedule=schedule, subject__in=subjects[start : start + 500]
+        )
+        found.update({pk: (subject, version) for pk, subject, version in rows.values_list("pk", "subject", "version")})
+    opened = store.open_answers((pk, version) for pk, (_, version) in found.items())
+    return {found[pk][0]: payload["answers"] for pk, payload in opened.items()}
+
+
+def contexts_for(round_: Round, returns: list[Return], *, with_unit_shares: bool = False) -> dict[int, Context]:
+    """Build the check context of each return, with a fixed number of queries for any number of returns.
+
+    with_unit_shares : also open the cluster's unit returns to compare the association's claims with them.
+    Dates are judged as of the round's last day once it is over, so that old rounds do not grow warnings.
+    """
+    previous: dict[str, dict[str, dict]] = {}
+    for schedule in {ret.schedule for ret in returns}:
+        subjects = [ret.subject for ret in returns if ret.schedule == schedule]
+        previous[schedule] = accepted_answers(round_.year - 1, schedule, subjects)
+    clusters = {ret.cluster_id: ret.cluster for ret in returns if ret.cluster_id}
+    regions = {c.region_id for c in clusters.values() if c.region_id} | {r.region_id for r in returns if r.region_id}
+    region_answers = accepted_answers(round_.year, "REGION", regions)
+    cluster_answers = accepted_answers(round_.year, "CLUSTER", [c.code for c in clusters.values()])
+    frame_counts = Counter(
+        FrameEntry.objects.filter(round=round_, cluster_id__in=clusters, in_scope=True).values_list(
+            "cluster_id", flat=True
+        )
+    )
+    isic = defaultdict(list)
+    through = type(next(iter(clusters.values()))).other_sectors.through if clusters else None
+    if through:
+        for cluster_id, sector_id in through.objects.filter(cluster_id__in=clusters).values_list(
+            "cluster_id", "sector_id"
+        ):
+            isic[cluster_id].append(sector_id)
+    shares = _member_shares(round_, clusters.values()) if with_unit_shares else {}
+    countries = {c.country_id for c in clusters.values()} | {r.region.country_id for r in returns if r.region_id}
+    year_ends = {country: fiscal_year_end(country, round_.year) for country in countries}
+    as_of = min(timezone.localdate(), round_.closes_on)
+    contexts = {}
+    for ret in returns:
+        values: dict = {}
+        cluster = clusters.get(ret.cluster_id)
+        if cluster:
+            values = {
+                "frame_count": frame_counts.get(cluster.pk),
+                "uh01_share": shares.get(cluster.pk),
+                "cluster_isic": [cluster.sector_id, *isic[cluster.pk]],
+            }
+            own_region = region_answers.get(cluster.region_id, {})
+            values |= {name: own_region[name] for name in FROM_REGION if name in own_region}
+            own_cluster = cluster_answers.get(cluster.code, {})
+            values |= {name: own_cluster[name] for name in FROM_CLUSTER if name in own_cluster}
+        country = cluster.country_id if cluster else ret.region.country_id if ret.region_id else ""
+        contexts[ret.pk] = Context(
+            prev=previous[ret.schedule].get(ret.subject, {}),
+            ref_year=round_.ref_year,
+            fy_end=year_ends.get(country),
+            today=as_of,
+            values={name: value for name, value in values.items() if value is not None},
+            lookups=lookups(),
+        )
+    return contexts
+
+
+def _member_shares(round_: Round, clusters) -> dict[int, float]:
+    """Share of accepted operating units that say they are paid-up members, by cluster."""
+    rows = Return.objects.counted().filter(round=round_, schedule="UNIT", cluster__in=list(clusters))
+    found = {pk: (cluster, version) for pk, cluster, version in rows.values_list("pk", "cluster_id", "version")}
+    opened = store.open_answers((pk, version) for pk, (_, version) in found.items())
+    says: dict[int, list[int]] = defaultdict(list)
+    for pk, payload in opened.items():
+        answer = payload["answers"].get("UH01")
+        if answer is not None:
+            says[found[pk][0]].append(answer)
+    return {cluster: sum(answers) / len(answers) for cluster, answers in says.items()}

@@ -1,0 +1,94 @@
+"""Indicator values of a snapshot: computed once, stored with what may be shown of them."""
+
+import math
+from collections.abc import Mapping
+from functools import cache
+
+import pandas as pd
+from django.conf import settings
+
+from clusters.models import Cluster
+from facts.indicators.definitions import Definitions, load_definitions
+from facts.models import Indicator, IndicatorValue, Snapshot
+from facts.release import shown_value
+
+FILE = settings.BASE_DIR / "fixtures" / "indicators" / "facts-1.0.toml"
+
+
+@cache
+def definitions() -> Definitions:
+    return load_definitions(FILE)
+
+
+def register_indicators() -> None:
+    """Bring the register of indicators up to the reviewed file."""
+    loaded = definitions()
+    fields = {
+        "name": lambda i: i.name,
+        "pillar": lambda i: i.pillar,
+        "dimension": lambda i: i.dimension,
+        "formula": lambda i: i.formula.text,
+        "aggregation": lambda i: i.aggregation,
+        "unit": lambda i: i.unit,
+        "direction": lambda i: i.direction,
+        "weight": lambda i: i.weight,
+        "index_weight": loaded.index_weight,
+        "n_min": lambda i: i.n_min or None,
+        "transform": lambda i: i.transform,
+        "guard": lambda i: i.guard,
+    }
+    rows = [
+        Indicator(code=i.code, position=position, **{name: value(i) for name, value in fields.items()})
+        for position, i in enumerate(loaded.indicators, start=1)
+    ]
+    Indicator.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["code"], update_fields=[*fields, "position"]
+    )
+
+
+def store_values(snapshot: Snapshot, values: pd.DataFrame, coverage: pd.DataFrame, rules: Mapping) -> None:
+    """Store the values of a snapshot's round with their published form. The same snapshot stores once.
+
+    values : from `compute_round`. coverage : from `coverage_of`. rules : the methodology's publication rules.
+    """
+    if snapshot.values.exists():
+        return
+    clusters = dict(Cluster.objects.values_list("code", "pk"))
+    indicators = {indicator.code: indicator for indicator in Indicator.objects.all()}
+    covered = {
+        code
+        for code, row in coverage.iterrows()
+        if row["response_share"] >= rules["response_share"]
+        and row["employment_share"] >= rules["employment_share"]
+        and row["operating"] >= rules["units"]
+    }
+    rows = []
+    for row in values.itertuples(index=False):
+        indicator = indicators[row.indicator]
+        value = None if math.isnan(row.value) else float(row.value)
+        n_units = None if math.isnan(row.n_units) else int(row.n_units)
+        shown, status, reason = shown_value(
+            value,
+            row.status,
+            row.reason,
+            n_units=n_units,
+            is_share=indicator.aggregation == "share of units" or indicator.aggregation == "median of units",
+            in_percent=indicator.aggregation == "share of units",
+            is_sensitive=indicator.code == "H401",
+            is_covered=row.cluster in covered,
+            rules=rules,
+        )
+        rows.append(
+            IndicatorValue(
+                snapshot=snapshot,
+                cluster_id=clusters[row.cluster],
+                indicator=indicator,
+                value=value,
+                shown=shown,
+                status=status,
+                reason=reason,
+                n_units=n_units,
+                coverage=None if math.isnan(row.coverage) else float(row.coverage),
+            )
+        )
+    IndicatorValue.objects.bulk_create(rows, batch_size=500)
