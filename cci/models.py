@@ -1,0 +1,138 @@
+"""What it amounts to: methodologies, editions and scores."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+
+from clusters.models import Cluster
+from core.jobs.models import Job
+from facts.models import Round, Snapshot
+
+from .querysets import EditionQuerySet
+
+
+class Methodology(models.Model):
+    """A reviewed way to make the index. Its content is the file whose digest stands here; a new version is a new row."""
+
+    version = models.CharField(max_length=20, unique=True)
+    title = models.CharField(max_length=120)
+    digest = models.CharField(max_length=64)
+    definition = models.JSONField()
+    author = models.CharField(max_length=120)
+    checker = models.CharField(max_length=120, blank=True)
+    review_on = models.DateField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["version"]
+        verbose_name_plural = "methodologies"
+
+    def __str__(self) -> str:
+        return f"{self.title} {self.version}"
+
+
+class Edition(models.Model):
+    """One computed index: round × methodology × snapshot × revision. Published, its bytes never change."""
+
+    class State(models.TextChoices):
+        COMPUTING = "computing", "Computing"
+        CANDIDATE = "candidate", "Computed"
+        PROPOSED = "proposed", "Proposed for publication"
+        PUBLISHED = "published", "Published"
+        SUPERSEDED = "superseded", "Superseded"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+        FAILED = "failed", "Failed"
+
+    round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="editions")
+    methodology = models.ForeignKey(Methodology, on_delete=models.PROTECT, related_name="editions")
+    snapshot = models.ForeignKey(Snapshot, null=True, on_delete=models.PROTECT, related_name="editions")
+    revision = models.PositiveSmallIntegerField(
+        null=True, help_text="0 for the first computation of a round, then 1, 2 …; none for a provisional one"
+    )
+    label = models.CharField(max_length=16, unique=True)
+    state = models.CharField(max_length=10, choices=State, default=State.COMPUTING)
+    is_provisional = models.BooleanField(default=False, help_text="Of a round still open: for staff, never published.")
+    digest = models.CharField(max_length=64, blank=True)
+    engine_version = models.CharField(max_length=20, blank=True)
+    report = models.JSONField(default=dict)
+    summary = models.JSONField(default=dict)
+    is_synthetic = models.BooleanField(default=False)
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    computed_at = models.DateTimeField(null=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField(null=True)
+    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    published_at = models.DateTimeField(null=True)
+
+    objects = EditionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-round__year", "-revision"]
+        constraints = [
+            models.UniqueConstraint(fields=["round", "revision"], name="cci_edition_revision_once"),
+            models.UniqueConstraint(fields=["round"], condition=Q(state="published"), name="cci_one_published_a_round"),
+            models.CheckConstraint(
+                condition=~Q(state="published") | ~Q(published_by=F("proposed_by")) | Q(published_by__isnull=True),
+                name="cci_edition_two_people",
+                violation_error_message="Who proposes an edition does not publish it.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="published") | Q(is_provisional=False),
+                name="cci_provisional_never_published",
+                violation_error_message="A round that is still open has no publishable edition.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Edition {self.label}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("cci:ranking", args=[self.label])
+
+    @property
+    def is_public(self) -> bool:
+        return self.state in (self.State.PUBLISHED, self.State.SUPERSEDED)
+
+
+class Score(models.Model):
+    """The score of one cluster on one node of the hierarchy (dimension, pillar or the index) in one edition."""
+
+    edition = models.ForeignKey(Edition, on_delete=models.CASCADE, related_name="scores")
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    node = models.CharField(max_length=8)
+    value = models.FloatField(null=True)
+    rank = models.PositiveSmallIntegerField(null=True)
+    n_ranked = models.PositiveSmallIntegerField(default=0)
+    rank_low = models.PositiveSmallIntegerField(null=True, help_text="5 % quantile of the rank over weight draws.")
+    rank_high = models.PositiveSmallIntegerField(null=True, help_text="95 % quantile of the rank over weight draws.")
+    coverage = models.FloatField(null=True, help_text="Share of the node's effective weight that was observed.")
+
+    class Meta:
+        ordering = ["edition", "node", "rank", "cluster"]
+        constraints = [models.UniqueConstraint(fields=["edition", "cluster", "node"], name="cci_score_once")]
+
+
+class Standing(models.Model):
+    """Whether a cluster is ranked in an edition and, if not, the category of the reason."""
+
+    class Reason(models.TextChoices):
+        NONE = "", "ranked"
+        RESPONSE = "response", "too few of its firms answered"
+        COPIED = "copied", "too many of its figures repeat the year before"
+        FEW_UNITS = "few_units", "fewer than 15 operating firms answered"
+        SCHEDULES = "schedules", "the cluster, association or region schedule is not accepted"
+        INCOMPLETE = "incomplete", "too little of the index could be computed"
+
+    edition = models.ForeignKey(Edition, on_delete=models.CASCADE, related_name="standings")
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    is_ranked = models.BooleanField()
+    reason = models.CharField(max_length=12, choices=Reason, blank=True)
+    response_share = models.FloatField(null=True)
+    employment_share = models.FloatField(null=True)
+    n_units = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["edition", "cluster"]
+        constraints = [models.UniqueConstraint(fields=["edition", "cluster"], name="cci_standing_once")]

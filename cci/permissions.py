@@ -1,0 +1,25 @@
+"""Rows of the permission matrix about the index."""
+
+from django.db.models import Q
+
+from core.policy import ALL, Grant, Role
+
+
+def public_edition(grant: Grant) -> Q:
+    return Q(state__in=["published", "superseded"])
+
+
+def of_public_edition(grant: Grant) -> Q:
+    return Q(edition__state__in=["published", "superseded"])
+
+
+_staff = {Role.ANALYST: ALL, Role.AUDITOR: ALL}
+MATRIX = {
+    "edition.read": {Role.ANONYMOUS: public_edition, **_staff},
+    "score.read": {Role.ANONYMOUS: of_public_edition},
+    "methodology.read": {Role.ANONYMOUS: ALL},
+    "edition.manage": _staff,
+    "edition.recompute": {Role.ANALYST: ALL},
+    "edition.propose": {Role.ANALYST: ALL},
+    "edition.publish": {Role.ANALYST: ALL},
+}
