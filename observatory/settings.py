@@ -5,7 +5,6 @@
 """
 
 import os
-import sys
 from pathlib import Path
 
 import environ
@@ -157,13 +156,10 @@ POLICY_GRANTS = "clusters.permissions.grants_of"
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-TESTING = "pytest" in sys.modules
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if TESTING
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
 WHITENOISE_MANIFEST_STRICT = False
@@ -216,6 +212,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Background work
+JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
 JOB_KINDS = {
     "load_demo": "observatory.demo.load_demo",
     "recompute_cci": "cci.services.run_recompute",
@@ -257,5 +254,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.db.backends": {"level": "WARNING"}},
+    "loggers": {
+        "django.db.backends": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},  # warns that the embedded broker has no host name
+    },
 }

@@ -19,8 +19,8 @@ from core.base import DomainError
 
 from .models import Job
 
-LEASE = timedelta(seconds=60)
-HEARTBEAT_SECONDS = 15
+LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
+HEARTBEAT_SECONDS = settings.JOB_LEASE_SECONDS / 4
 WAKE_AGAIN = timedelta(seconds=30)
 MAX_ATTEMPTS = 5
 logger = logging.getLogger(__name__)

@@ -1,0 +1,27 @@
+"""What every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference files beside the project; tests that need it are skipped, aloud, where it is missing."""
+    if not SHARED.exists():
+        pytest.skip("the reference files are not beside this project")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """The system's Chromium."""
+    import shutil
+
+    path = os.environ.get("OBSERVATORY_BROWSER") or shutil.which("chromium") or ""
+    if not path:
+        pytest.skip("no Chromium on this machine")
+    return path
