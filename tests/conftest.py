@@ -25,3 +25,21 @@ def browser_path() -> str:
     if not path:
         pytest.skip("no Chromium on this machine")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _fresh_lookups():
+    """Classifications are read once a process; each test has its own."""
+    from facts.services import instruments
+
+    instruments.lookups.cache_clear()
+    yield
+    instruments.lookups.cache_clear()
+
+
+@pytest.fixture
+def town(db):
+    """A cluster with association, agency, three firms, people and an open round."""
+    from tests.factories import Town
+
+    return Town()

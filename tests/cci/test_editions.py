@@ -1,0 +1,155 @@
+"""Editions: two people publish, one transaction, one published edition a round, no half of one."""
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from cci.models import Edition
+from cci.services import propose, publish, register_methodology, request_recompute, run_recompute
+from core.base import Conflict, DomainError
+from core.jobs import ledger
+from tests.factories import open_round, person
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def cell():
+    register_methodology("1.0")
+    return person("analyst"), person("analyst")
+
+
+@pytest.fixture
+def closed():
+    return open_round(2025, state="closed")
+
+
+def candidate(round_, revision=0, **fields) -> Edition:
+    label = f"{round_.year}" + (f".{revision}" if revision else "")
+    defaults = {"state": "candidate", "digest": f"{revision:064d}"}
+    from cci.models import Methodology
+
+    return Edition.objects.create(
+        round=round_, methodology=Methodology.objects.get(), revision=revision, label=label, **{**defaults, **fields}
+    )
+
+
+def test_one_proposes_and_another_publishes(cell, closed):
+    first, second = cell
+    edition = candidate(closed)
+
+    propose(edition, by=first, digest=edition.digest)
+    with pytest.raises(DomainError, match="Ask a colleague"):
+        publish(edition, by=first, digest=edition.digest)
+    publish(edition, by=second, digest=edition.digest)
+
+    edition.refresh_from_db()
+    assert (edition.state, edition.proposed_by, edition.published_by) == ("published", first, second)
+
+
+def test_the_database_itself_wants_two_people(cell, closed):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        candidate(closed, state="published", proposed_by=cell[0], published_by=cell[0])
+
+
+def test_a_new_edition_supersedes_the_old_in_the_same_step(cell, closed):
+    first, second = cell
+    old = candidate(closed, state="published", proposed_by=first, published_by=second)
+    new = candidate(closed, 1)
+
+    propose(new, by=first, digest=new.digest)
+    publish(new, by=second, digest=new.digest)
+
+    old.refresh_from_db()
+    assert old.state == "superseded"
+    assert Edition.objects.filter(state="published").get() == new
+
+
+def test_a_round_has_one_published_edition(cell, closed):
+    candidate(closed, state="published")
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        candidate(closed, 1, state="published")
+
+
+def test_only_the_digest_that_was_seen_is_published(cell, closed):
+    edition = candidate(closed)
+
+    with pytest.raises(Conflict):
+        propose(edition, by=cell[0], digest="another")
+
+
+def test_two_clicks_are_one_edition(cell, closed):
+    first = request_recompute(closed, by=cell[0])
+    second = request_recompute(closed, by=cell[1])
+
+    assert first.pk == second.pk
+    assert first.job_id == second.job_id
+    assert Edition.objects.count() == 1
+
+
+def test_revisions_count_on(cell, closed):
+    candidate(closed, state="published")
+
+    assert request_recompute(closed, by=cell[0]).label == "2025.1"
+
+
+def test_an_open_round_gets_a_provisional_edition_that_cannot_be_proposed(cell):
+    edition = request_recompute(open_round(2026), by=cell[0])
+    Edition.objects.filter(pk=edition.pk).update(state="candidate", digest="x")
+    edition.refresh_from_db()
+
+    assert edition.label == "2026-provisional"
+    with pytest.raises(DomainError, match="still open"):
+        propose(edition, by=cell[0], digest="x")
+
+
+def test_a_published_edition_is_not_computed_again(cell, closed):
+    candidate(closed, state="published")
+
+    with pytest.raises(DomainError, match="no longer change"):
+        request_recompute(closed, by=cell[0], revision=0)
+
+
+def test_a_failed_computation_leaves_no_half_edition(cell, closed, monkeypatch):
+    from cci import services
+
+    edition = request_recompute(closed, by=cell[0])
+    monkeypatch.setattr(services, "take_snapshot", lambda *a, **k: 1 / 0)
+
+    ledger.run(edition.job_id, heartbeat=False)
+
+    edition.refresh_from_db()
+    edition.job.refresh_from_db()
+    assert (edition.state, edition.job.state) == ("failed", "failed")
+    assert not edition.scores.exists()
+
+
+def test_a_worker_that_lost_the_job_stores_nothing(cell, closed, monkeypatch):
+    """What a paused worker would do when it wakes up after its lease has gone to another."""
+    import datetime as dt
+
+    from django.utils import timezone
+
+    from cci import services
+    from core.jobs.models import Job
+
+    edition = request_recompute(closed, by=cell[0])
+    slow = ledger.Run(ledger.claim(edition.job_id))
+    monkeypatch.setattr(services, "_compute", lambda e, run: {"digest": "x"})
+    monkeypatch.setattr(services, "_store", lambda e, result: Edition.objects.filter(pk=e.pk).update(digest="late"))
+    Job.objects.update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+    ledger.claim(edition.job_id)
+
+    with pytest.raises(ledger.LostLease):
+        run_recompute(slow, edition_id=edition.pk)
+    edition.refresh_from_db()
+    assert edition.digest == ""
+
+
+def test_a_changed_methodology_needs_a_new_version(cell):
+    from cci.models import Methodology
+
+    Methodology.objects.update(digest="other")
+
+    with pytest.raises(DomainError, match="new version"):
+        register_methodology("1.0")

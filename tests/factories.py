@@ -1,0 +1,113 @@
+"""The smallest valid things. A test names only what it is about."""
+
+import datetime as dt
+
+import factory
+from django.contrib.auth import get_user_model
+
+from clusters.models import Cluster, ClusterRole, Country, Membership, Organisation, Region, Sector, Unit
+from facts.models import FrameEntry, Round
+from facts.services.instruments import register_instrument
+
+
+class CountryFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Country
+        django_get_or_create = ("code",)
+
+    code, iso3, name, currency = "PK", "PAK", "Pakistan", "PKR"
+
+
+class RegionFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Region
+        django_get_or_create = ("code",)
+
+    code, name = "PK-PB", "Punjab"
+    country = factory.SubFactory(CountryFactory)
+    latitude, longitude = 31.1, 72.7
+
+
+class SectorFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Sector
+        django_get_or_create = ("code",)
+
+    code, level, title = "3250", 4, "Manufacture of medical and dental instruments and supplies"
+
+
+class ClusterFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Cluster
+
+    code = factory.Sequence(lambda n: f"PK-TST-{n:03d}")
+    name = factory.Sequence(lambda n: f"Test cluster {n}")
+    country = factory.SubFactory(CountryFactory)
+    region = factory.SubFactory(RegionFactory)
+    sector = factory.SubFactory(SectorFactory)
+    latitude, longitude = 32.5, 74.5
+
+
+class OrganisationFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Organisation
+
+    slug = factory.Sequence(lambda n: f"organisation-{n}")
+    name = factory.Sequence(lambda n: f"Organisation {n}")
+    kind = "Association"
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = get_user_model()
+
+    username = factory.Sequence(lambda n: f"person-{n}")
+
+
+class UnitFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Unit
+
+    cluster = factory.SubFactory(ClusterFactory)
+    frame_id = factory.Sequence(lambda n: f"PK-TST-{n:05d}")
+    sector = factory.SubFactory(SectorFactory)
+
+
+def open_round(year: int = 2026, **fields) -> Round:
+    """A round that takes returns."""
+    defaults = {
+        "instrument": register_instrument("1.0"),
+        "state": "open",
+        "opens_on": dt.date(year, 9, 1),
+        "closes_on": dt.date(year, 12, 31),
+    }
+    return Round.objects.get_or_create(year=year, defaults=defaults | fields)[0]
+
+
+def person(role: str, organisation: Organisation | None = None, **fields):
+    """A person with one role."""
+    user = UserFactory(**fields)
+    Membership.objects.create(user=user, organisation=organisation, role=role)
+    return user
+
+
+class Town:
+    """A cluster with its association, its agency, three firms in the frame, an open round, and its people."""
+
+    def __init__(self, units: int = 3, year: int = 2026):
+        sector = SectorFactory(code="1410", title="Manufacture of wearing apparel")
+        self.cluster = ClusterFactory(sector=sector)
+        self.association = OrganisationFactory(kind="Association")
+        self.agency = OrganisationFactory(kind="Government agency")
+        ClusterRole.objects.create(cluster=self.cluster, organisation=self.association, role="association")
+        ClusterRole.objects.create(cluster=self.cluster, organisation=self.agency, role="lead_agency")
+        self.entry, self.head = person("entry", self.association), person("head", self.association)
+        self.staff, self.supervisor = person("staff", self.agency), person("supervisor", self.agency)
+        self.round = open_round(year)
+        self.units = [UnitFactory(cluster=self.cluster) for _ in range(units)]
+        FrameEntry.objects.bulk_create(
+            [
+                FrameEntry(round=self.round, unit=unit, cluster=self.cluster, size=1, prior_employment=5)
+                for unit in self.units
+            ]
+        )

@@ -1,0 +1,169 @@
+"""Indicator formulas over columns: worked examples by hand, missing values, weights."""
+
+import numpy as np
+import pytest
+
+from facts.expressions import ExpressionError
+from facts.indicators.formulas import Columns, evaluate, parse_formula
+from facts.indicators.weights import cell_weights, copied_forward
+
+NAN = np.nan
+DERIVED = {
+    "PE": parse_formula("UB01*UA02/12"),
+    "VA": parse_formula("OUT - UD01"),
+    "OUT": parse_formula("UC01 + coalesce(UC06, 0)"),
+}
+
+
+def columns(units=None, clusters=None, of=(0, 0, 0), weight=(1.0, 1.0, 2.0), previous=None, matched=None) -> Columns:
+    units = {
+        name: np.array(values, dtype=object if isinstance(values[0], tuple | None) and name.startswith("UG") else float)
+        for name, values in (units or {}).items()
+    }
+    return Columns(
+        units=units,
+        cluster_of=np.array(of),
+        weight=np.array(weight),
+        clusters={name: np.array(values, dtype=float) for name, values in (clusters or {}).items()},
+        n_clusters=max(of) + 1,
+        previous=previous,
+        matched_ok=None if matched is None else np.array(matched),
+    )
+
+
+def value(text, data: Columns) -> float:
+    return evaluate(parse_formula(text), data, DERIVED).values[0]
+
+
+def test_sums_are_weighted():
+    data = columns({"UC01": [10, 20, 30], "UC02": [5, 0, 15]})
+
+    assert value("100*SUM(UC02)/SUM(UC01)", data) == pytest.approx(100 * (5 + 0 + 30) / (10 + 20 + 60))
+
+
+def test_a_ratio_uses_only_units_with_every_operand():
+    data = columns({"UC01": [10, 20, NAN], "UC02": [5, NAN, 15]})
+    result = evaluate(parse_formula("100*SUM(UC02)/SUM(UC01)"), data, DERIVED)
+
+    assert result.values[0] == 50
+    assert result.n_units[0] == 1
+
+
+def test_means_medians_and_shares():
+    data = columns({"UE05": [1, 2, 9], "UB01": [1, 1, 2]})
+
+    assert value("MEAN(UE05)", data) == pytest.approx((1 + 2 + 18) / 4)
+    assert value("WMEAN(UE05, by=UB01)", data) == pytest.approx((1 + 2 + 36) / 6)
+    assert value("MED(UE05)", data) == 2  # cumulated weight reaches the half of 4 at the second unit
+    assert value("SHARE(UE05 > 1)", data) == 75
+    assert value("SHARE(UE05 > 1, base=UB01 == 1)", data) == 50
+
+
+def test_several_answers():
+    data = columns({"UG02": [("prod",), ("none",), ("proc", "prod")]})
+
+    assert value('SHARE(has(UG02,"prod"))', data) == 75
+    assert value("MEAN(COUNT_EXCL_NONE(UG02))", data) == pytest.approx((1 + 0 + 4) / 4)
+
+
+def test_missing_is_never_zero():
+    data = columns({"UC01": [NAN, NAN, NAN]}, {"CH08": [9.0], "CH05": [NAN]})
+
+    assert np.isnan(value("SUM(UC01)", data))
+    assert np.isnan(value("CH05", data))
+    assert np.isnan(value("IF(CH08 == 9, MISSING, 100*CH08/3)", data))
+    assert np.isnan(value("CH08/CH05", data))
+    assert np.isnan(value("100*CH08/(CH08 - 9)", data))
+
+
+def test_derived_variables_and_money():
+    data = columns(
+        {"UC01": [100, 100, 100], "UC06": [NAN, 10, NAN], "UD01": [40, 40, 40], "UB01": [2, 2, 2], "UA02": [12, 6, 12]},
+        {"REAL": [0.5], "PPP": [0.1]},
+    )
+
+    assert value("SUM(PE)", data) == 2 + 1 + 4
+    assert value("PPP(REAL(SUM(VA)/SUM(PE)))", data) == pytest.approx((60 + 70 + 120) / 7 * 0.5 * 0.1)
+
+
+def test_growth_counts_matched_units_free_of_copying():
+    before = columns({"UC01": [50, 10, 10], "UC06": [0, 0, 0]}, {"REAL": [1.0]})
+    now = columns(
+        {"UC01": [100, 99, 20], "UC06": [0, 0, 0]}, {"REAL": [0.5]}, previous=before, matched=[True, False, True]
+    )
+
+    # (100·0.5 + 2·20·0.5) / (50 + 2·10) − 1
+    assert value("100*MATCHED_GROWTH(REAL(OUT))", now) == pytest.approx(0.0)
+
+
+def test_the_first_round_has_no_growth():
+    assert np.isnan(value("MATCHED_GROWTH(PE)", columns({"UB01": [1, 1, 1], "UA02": [12, 12, 12]})))
+
+
+def test_the_order_of_units_changes_nothing_but_rounding():
+    rng = np.random.default_rng(3)
+    x, w = rng.lognormal(size=200), rng.uniform(1, 5, size=200)
+    order = rng.permutation(200)
+    plain = columns({"UE05": x.tolist()}, of=[0] * 200, weight=w)
+    shuffled = columns({"UE05": x[order].tolist()}, of=[0] * 200, weight=w[order])
+
+    for text in ("MEAN(UE05)", "MED(UE05)", "SHARE(UE05 > 1)"):
+        assert value(text, plain) == pytest.approx(value(text, shuffled), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text", ["SUM(x.y)", "__import__('os')", "eval(1)", "SUM()", "lambda: 1", "[1]", "SUM(UC01, UC02)"]
+)
+def test_a_formula_cannot_reach_python(text):
+    with pytest.raises(ExpressionError):
+        parse_formula(text)
+
+
+# --- weights
+
+
+def test_weights_are_frame_over_answers():
+    weight = cell_weights(
+        np.zeros(10, dtype=int), np.array([1] * 5 + [2] * 5), np.array([[20, 10, 0, 0]]), np.full(10, NAN)
+    )
+
+    assert weight.tolist() == [4.0] * 5 + [2.0] * 5
+
+
+def test_a_thin_class_is_joined_to_the_smaller_one():
+    weight = cell_weights(
+        np.zeros(8, dtype=int), np.array([1] * 6 + [2] * 2), np.array([[12, 4, 0, 0]]), np.full(8, NAN)
+    )
+
+    assert weight.tolist() == [2.0] * 8
+
+
+def test_a_dominant_firm_counts_for_itself_only():
+    weight = cell_weights(
+        np.zeros(7, dtype=int), np.array([1] * 6 + [4]), np.array([[12, 0, 0, 3]]), np.array([1.0] * 6 + [50.0])
+    )
+
+    assert weight[-1] == 1.0
+    assert weight[:-1].sum() == pytest.approx(14)  # twelve small ones and the two other large ones
+
+
+def test_weights_add_up_to_the_frame_after_trimming():
+    size = np.array([1] * 60 + [2] * 5)
+    weight = cell_weights(np.zeros(65, dtype=int), size, np.array([[60, 100, 0, 0]]), np.full(65, NAN))
+
+    assert weight.max() < 20
+    assert weight.sum() == pytest.approx(160)
+
+
+def test_copying_is_three_items_by_one_factor():
+    before = {name: np.array([100.0, 100.0, 100.0]) for name in ("UC01", "UD01", "UB09", "UD04", "UD06", "UE01")}
+    now = {
+        name: v * f
+        for (name, v), f in zip(
+            before.items(),
+            ([1.1, 1.1, 1.0], [1.1, 1.3, 1.0], [1.1, 1.1, 1.0], [1.2, 1.4, 1.5], [1.3, 1.5, 1.6], [1.4, 1.6, 1.7]),
+            strict=True,
+        )
+    }
+
+    assert copied_forward(now, before).tolist() == [True, False, True]

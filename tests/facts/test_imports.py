@@ -1,0 +1,211 @@
+"""Files in: a refused file changes nothing and says row, column, value, rule and mend; the doors speak alike."""
+
+import csv
+import io
+import zipfile
+
+import openpyxl
+import pytest
+from django.core.management import CommandError, call_command
+
+from facts.models import Return
+from facts.readers import FileProblem, read_table
+from facts.services.files import import_file
+from facts.services.imports import Row, save_drafts
+from facts.services.returns import accept, payloads, save_answers, submit
+from tests.facts.valid_returns import UNIT
+
+
+def cells(answers: dict) -> dict[str, str]:
+    return {code: ";".join(v) if isinstance(v, list) else str(v) for code, v in answers.items()}
+
+
+def csv_bytes(*rows: dict[str, str]) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def xlsx_bytes(*rows: dict[str, str]) -> bytes:
+    book = openpyxl.Workbook()
+    book.active.append(list(rows[0]))
+    for row in rows:
+        book.active.append(list(row.values()))
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def unit_row(town, number=0, **changes) -> dict[str, str]:
+    return {"unit": town.units[number].frame_id, **cells({**UNIT, **changes})}
+
+
+@pytest.mark.parametrize("make", [csv_bytes, xlsx_bytes])
+def test_a_good_file_makes_drafts(town, make):
+    outcome = import_file(make(unit_row(town), unit_row(town, 1)), "returns", round_=town.round, by=town.entry)
+
+    assert (outcome.created, outcome.refused) == (2, [])
+    assert {ret.state for ret in Return.objects.all()} == {"draft"}
+    assert payloads([outcome.returns[0]])[outcome.returns[0].pk]["answers"] == UNIT
+
+
+def test_the_same_file_again_changes_nothing(town):
+    content = csv_bytes(unit_row(town))
+    import_file(content, "r.csv", round_=town.round, by=town.entry)
+    before = Return.objects.get().revision
+
+    outcome = import_file(content, "r.csv", round_=town.round, by=town.entry)
+
+    assert (outcome.created, outcome.updated, outcome.unchanged) == (0, 0, 1)
+    assert Return.objects.get().revision == before
+
+
+def test_a_dry_run_keeps_nothing(town):
+    outcome = import_file(csv_bytes(unit_row(town)), "r.csv", round_=town.round, by=town.entry, dry_run=True)
+
+    assert outcome.created == 1
+    assert not Return.objects.exists()
+
+
+def test_one_bad_value_refuses_the_whole_file_and_names_its_place(town):
+    content = csv_bytes(unit_row(town), unit_row(town, 1, UC01="see below"))
+
+    outcome = import_file(content, "r.csv", round_=town.round, by=town.entry)
+
+    assert not Return.objects.exists()
+    text = str(outcome.refused[0])
+    assert "row 3" in text
+    assert "UC01" in text
+    assert "see below" in text
+
+
+def test_a_failed_hard_check_refuses_the_file_unless_told_to_keep(town):
+    content = csv_bytes(unit_row(town, UB01=21))
+
+    assert import_file(content, "r.csv", round_=town.round, by=town.entry).refused
+    assert not Return.objects.exists()
+    kept = import_file(content, "r.csv", round_=town.round, by=town.entry, keep_failing=True)
+    assert {p.problem.rule for p in kept.open_points} == {"UB01-H2", "UB01-H3"}
+    assert Return.objects.get().state == "draft"
+
+
+def test_form_file_and_rows_speak_the_same_sentence(town):
+    by_file = import_file(csv_bytes(unit_row(town, UB01=21)), "r.csv", round_=town.round, by=town.entry)
+    by_rows = save_drafts(
+        round_=town.round,
+        schedule_code="UNIT",
+        rows=[Row(town.units[0].frame_id, {**UNIT, "UB01": 21}, "/returns/0")],
+        by=town.entry,
+        channel="api",
+        keep_failing=True,
+    )
+    by_form = save_answers(by_rows.returns[0], {"UB01": "21"}, by=town.entry, expected_revision=1)
+
+    sentences = {problem.problem.message for problem in by_file.refused}
+    assert sentences == {point.problem.message for point in by_rows.open_points}
+    assert sentences == {problem.message for problem in by_form.findings}
+
+
+def refused(town, content, by=None, **options) -> str:
+    outcome = import_file(content, "r.csv", round_=town.round, by=by or town.entry, **options)
+    assert outcome.refused
+    assert not Return.objects.filter(subject__startswith="PK-TST").exclude(state="accepted").exists()
+    return " ".join(str(problem) for problem in outcome.refused)
+
+
+def test_what_is_foreign_is_answered_like_what_does_not_exist(town):
+    from tests.factories import Town
+
+    other = Town()
+    foreign = csv_bytes({**unit_row(town), "unit": other.units[0].frame_id})
+    unknown = csv_bytes({**unit_row(town), "unit": "PK-NO-0001"})
+
+    assert refused(town, foreign).replace(other.units[0].frame_id, "X") == refused(town, unknown).replace(
+        "PK-NO-0001", "X"
+    )
+
+
+def test_a_unit_named_twice_is_refused(town):
+    assert "stands here and in row 2" in refused(town, csv_bytes(unit_row(town), unit_row(town)))
+
+
+def test_a_closed_round_takes_nothing(town):
+    town.round.state = "closed"
+    town.round.save()
+
+    assert "Round 2026 is closed" in refused(town, csv_bytes(unit_row(town)))
+
+
+def test_an_accepted_return_is_not_overwritten(town):
+    content = csv_bytes(unit_row(town))
+    ret = import_file(content, "r.csv", round_=town.round, by=town.entry).returns[0]
+    submit([ret], by=town.head, certified_name="A. Person")
+    accept([ret], by=town.supervisor)
+
+    outcome = import_file(content, "r.csv", round_=town.round, by=town.entry)
+
+    assert "is accepted" in str(outcome.refused[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (b"unit,UB01\n", None),
+        (b"\xff\xfe\x00u", "not UTF-8"),
+        (b"unit,UB01,UB01\nx,1,2\n", "stands there twice"),
+        (b"unit,,UB01\nx,1,2\n", "no heading"),
+        (b"unit,UB01\nx,1,2\n", "more cells than headings"),
+        (b'unit,UB01\nx,"1\n', "quotation mark"),
+        (b"PK\x03\x04 this is no workbook", "not a readable XLSX"),
+    ],
+)
+def test_files_that_cannot_be_read_say_so(content, says):
+    if says is None:
+        assert read_table(content, "r.csv").rows == []
+        return
+    with pytest.raises(FileProblem, match=says):
+        read_table(content, "r.csv")
+
+
+def test_a_bomb_is_refused_before_it_is_opened():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b"0" * 80_000_000)
+
+    with pytest.raises(FileProblem, match="unpacks to far more"):
+        read_table(out.getvalue(), "r.xlsx")
+
+
+def test_a_formula_is_refused_with_its_cell():
+    book = openpyxl.Workbook()
+    book.active.append(["unit", "UB01"])
+    book.active.append(["x", "=1+1"])
+    out = io.BytesIO()
+    book.save(out)
+
+    with pytest.raises(FileProblem, match="row 2, column B: formulas"):
+        read_table(out.getvalue(), "r.xlsx")
+
+
+def test_unknown_columns_and_a_missing_key_are_named(town):
+    assert "XX99" in refused(town, csv_bytes({**unit_row(town), "XX99": "1"}))
+    row = unit_row(town)
+    del row["unit"]
+    assert "column “unit” is missing" in refused(town, csv_bytes(row))
+
+
+def test_the_command_imports_and_refuses(town, tmp_path, capsys):
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_bytes(csv_bytes(unit_row(town)))
+    bad.write_bytes(csv_bytes(unit_row(town, 1, UB01="many")))
+
+    call_command("import_returns", good, "--round", "2026", "--as", town.entry.username)
+    assert "1 drafts made" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="Nothing was kept"):
+        call_command("import_returns", bad, "--round", "2026", "--as", town.entry.username)
+    with pytest.raises(CommandError, match="no active account"):
+        call_command("import_returns", good, "--round", "2026", "--as", "nobody")
+    assert Return.objects.count() == 1
