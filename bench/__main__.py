@@ -1,0 +1,199 @@
+"""`make bench`: each figure beside its floor, measured in the same run on this machine. Prints tables; asserts nothing.
+
+python -m bench [engine] [indicators] [returns] [pages]
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("OBSERVATORY_VAR", tempfile.mkdtemp(prefix="observatory-bench-"))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observatory.settings")
+
+
+def best(work: Callable[[], object], times: int = 3) -> float:
+    """Seconds of the quickest of a few runs."""
+    took = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - start)
+    return min(took)
+
+
+def table(title: str, rows: list[tuple[str, float, float]]) -> None:
+    """Print name, seconds, floor and their ratio."""
+    print(f"\n{title}\n{'':46}{'seconds':>10}{'floor':>10}{'ratio':>8}")
+    for name, seconds, floor in rows:
+        print(f"{name:46}{seconds:10.3f}{floor:10.3f}{seconds / floor:8.1f}")
+
+
+def engine() -> None:
+    """Index of 6,000 units × 100 indicators; floor: one pass of NumPy over the same table per step."""
+    import numpy as np
+    import pandas as pd
+
+    from cci.engine import compute
+
+    rng = np.random.default_rng(1)
+    units, indicators = 6000, 100
+    values = pd.DataFrame(rng.lognormal(size=(units, indicators)), columns=[f"i{n:03d}" for n in range(indicators)])
+    values = values.mask(rng.random(values.shape) < 0.05)
+    data = values.assign(uCode=[f"u{n:05d}" for n in range(units)])
+    rows = [(1, code, f"d{n // 5:02d}", 1, 1.0) for n, code in enumerate(values.columns)]
+    rows += [(2, f"d{n:02d}", f"p{n // 4}", 1, 1.0) for n in range(20)]
+    rows += [(3, f"p{n}", "Index", 1, 1.0) for n in range(5)] + [(4, "Index", "", 1, 1.0)]
+    meta = pd.DataFrame(rows, columns=["Level", "iCode", "Parent", "Direction", "Weight"])
+    config = {
+        "normalise": {"method": "min_max", "lower": 1, "upper": 100},
+        "aggregate": {"method": ["arithmetic_mean", "arithmetic_mean", "geometric_mean"], "min_available": 0.5},
+        "rank": {},
+    }
+    matrix = values.to_numpy()
+
+    def floor():
+        low, high = np.nanmin(matrix, axis=0), np.nanmax(matrix, axis=0)
+        scaled = (matrix - low) / (high - low) * 99 + 1
+        dimensions = np.nanmean(scaled.reshape(units, 20, 5), axis=2)
+        return np.exp(np.log(dimensions.reshape(units, 5, 4).mean(axis=2)).mean(axis=1)).argsort()
+
+    table(
+        "Index engine, 6,000 × 100",
+        [("scale, join, rank; floor: bare NumPy", best(lambda: compute(data, meta, config)), best(floor))],
+    )
+
+
+def indicators() -> None:
+    """65 indicators from about 100,000 unit returns; floor: a columnar group-by sum of the same columns."""
+    import pandas as pd
+
+    from cci.methodology import load_method
+    from facts.demo.panel import generate
+    from facts.indicators.compute import Tables, compute_round
+
+    panel = generate()
+    definitions = load_method("1.0").definitions
+
+    def flat(entry: dict) -> dict:
+        return {
+            k: ";".join(v) if isinstance(v, list) else v for k, v in entry["answers"].items() if v not in ("DK", "REF")
+        }
+
+    copies, parts, frames = 24, [], []
+    for year in (2024, 2025):
+        rows = [
+            {"round": year, "cluster": e["cluster"], "frame_id": e["frame_id"], **flat(e)} for e in panel.returns[year]
+        ]
+        one, frame = pd.DataFrame(rows), panel.frame[year].assign(round=year)
+        for copy in range(copies):
+            parts.append(one.assign(cluster=one["cluster"] + f"-{copy}", frame_id=one["frame_id"] + f"-{copy}"))
+            frames.append(frame.assign(cluster=frame["cluster"] + f"-{copy}", frame_id=frame["frame_id"] + f"-{copy}"))
+    units, frame = pd.concat(parts, ignore_index=True), pd.concat(frames, ignore_index=True)
+    codes = sorted(set(frame["cluster"]))
+    context = panel.context.reset_index().rename(
+        columns={"ref_year": "year", "ppp_base": "ppp_lcu_per_usd", "fx": "fx_lcu_per_usd"}
+    )
+    tables = Tables(
+        units=units,
+        frame=frame,
+        collective=pd.DataFrame(columns=["round", "schedule", "subject", "cluster", "region", "answers"]),
+        context=context[["country", "year", "inflation_pct", "ppp_lcu_per_usd", "fx_lcu_per_usd"]],
+        clusters=pd.DataFrame(
+            {"code": codes, "country": [c[:2] for c in codes], "region": "", "sector": "", "fiscal_year_end_month": 12}
+        ),
+    )
+    numeric = units.select_dtypes("number").columns.difference(["round"])
+
+    def floor():
+        now = units[units["round"] == 2025]
+        return now.groupby("cluster")[list(numeric)].agg(["sum", "mean"])
+
+    now = int((units["round"] == 2025).sum())
+    table(
+        f"65 indicators, {now:,} returns of this round and as many before, {len(codes)} clusters",
+        [
+            (
+                "all indicators; floor: group-by sum and mean",
+                best(lambda: compute_round(tables, 2025, definitions), 2),
+                best(floor, 2),
+            )
+        ],
+    )
+
+
+def returns() -> None:
+    """Reading, checking and sealing one round's unit returns; floor: json.dumps of the same answers."""
+    import datetime as dt
+    import json
+
+    import django
+
+    django.setup()
+    from facts.demo.panel import generate
+    from facts.services.instruments import definition
+    from facts.validation import Context, check, read_answers
+    from facts.vault.store import canonical, seal
+
+    part = definition("1.0").schedule("UNIT")
+    entries = [entry["answers"] for entry in generate().returns[2025]]
+    context = Context(ref_year=2024, today=dt.date(2025, 12, 31))
+    read = [read_answers(part, answers) for answers in entries]
+    floor = best(lambda: [json.dumps(answers) for answers in entries])
+    table(
+        f"{len(entries):,} unit returns; floor: json.dumps of the answers",
+        [
+            ("read from the API's shape", best(lambda: [read_answers(part, a) for a in entries]), floor),
+            (
+                "all checks of the schedule",
+                best(lambda: [check(part, r.answers, r.markers, context) for r in read]),
+                floor,
+            ),
+            ("seal (AES-256-GCM)", best(lambda: [seal(canonical(r.answers), "x") for r in read]), floor),
+        ],
+    )
+
+
+def pages() -> None:
+    """Public pages of a small demonstration world, in process; floor: the liveness view, which does nothing."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    from django.conf import settings
+    from django.test import Client
+
+    from observatory.demo import load_world
+
+    settings.ALLOWED_HOSTS = ["*"]
+    call_command("migrate", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)
+    load_world(lambda stage, done, total: None, size=0.15, rounds=2)
+    client = Client()
+
+    def asked(path: str) -> float:
+        assert client.get(path).status_code == 200, path
+        return best(lambda: [client.get(path) for _ in range(20)]) / 20
+
+    floor = asked("/healthz")
+    paths = [
+        "/",
+        "/clusters/",
+        "/clusters/PK-SUR-SKT/",
+        "/cci/2025/",
+        "/indicators/",
+        "/indicators/O101/",
+        "/facts/",
+        "/interventions/",
+        "/agencies/",
+        "/api/v1/clusters/",
+        "/api/v1/rankings/?edition=2025",
+    ]
+    table("Seconds a request, in process", [(path, asked(path), floor) for path in paths])
+
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or ["engine", "indicators", "returns", "pages"]
+    for name in chosen:
+        {"engine": engine, "indicators": indicators, "returns": returns, "pages": pages}[name]()
