@@ -10,6 +10,7 @@ from threading import Event
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from rest_framework.authtoken.models import Token
 
 from cci import services as cci
 from cci.models import Edition
@@ -137,6 +138,7 @@ def ensure_accounts() -> None:
         if cluster.code == "PK-SUR-SKT":
             for name, role in (("demo-entry", "entry"), ("demo-head", "head"), ("demo-client", "client")):
                 Membership.objects.get_or_create(user=people[name], organisation=association, role=role)
+            Token.objects.get_or_create(user=people["demo-client"])
     for agency in (punjab, cell):
         Membership.objects.get_or_create(user=loader, organisation=agency, role="staff")
     Membership.objects.get_or_create(user=people["demo-staff"], organisation=punjab, role="staff")

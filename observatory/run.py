@@ -135,6 +135,8 @@ def announce(port: int) -> None:
     django.setup()
     from django.conf import settings
 
+    from rest_framework.authtoken.models import Token
+
     from core.jobs.models import Job
     from observatory.demo import ACCOUNTS
 
@@ -151,6 +153,9 @@ def announce(port: int) -> None:
     say(f"  Sign in with one of these accounts; the password of all is   {settings.DEMO_PASSWORD}\n")
     for name, what in ACCOUNTS.items():
         say(f"    {name:16} {what}")
+    token = Token.objects.filter(user__username="demo-client").first()
+    if token:
+        say(f"\n  Over the API, demo-client sends the header   Authorization: Token {token.key}")
     say("\n  All figures are invented and marked so. Stop with Ctrl-C.\n")
 
 

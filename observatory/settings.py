@@ -158,9 +158,7 @@ STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_MANIFEST_STRICT = False
 TEMPLATES = [
@@ -221,7 +219,7 @@ REDIS_URL = env("REDIS_URL", default="") if DEMO else required_env("REDIS_URL")
 CELERY_BROKER_URL = REDIS_URL or "filesystem://"
 if REDIS_URL:
     # Above the longest task; the sweep of the job ledger, not the broker, is what recovers a dead worker's job.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict = {"visibility_timeout": 900}
 else:
     for _folder in ("broker/queue", "broker/control"):
         (VAR_DIR / _folder).mkdir(parents=True, exist_ok=True)

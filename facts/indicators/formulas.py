@@ -99,7 +99,7 @@ class Result:
 def evaluate(formula: Formula, columns: Columns, derived: Mapping[str, Formula]) -> Result:
     """Compute a formula for every cluster. Shapes as in `Columns`."""
     run = _Run(columns, derived)
-    aggregates = [node for node in ast.walk(formula.tree) if _is_aggregate(node)]
+    aggregates = [node for node in ast.walk(formula.tree) if isinstance(node, ast.Call) and _is_aggregate(node)]
     if aggregates:
         run.support = run.common_support(aggregates)
     value = run.cluster(formula.tree.body)
@@ -111,8 +111,8 @@ def evaluate(formula: Formula, columns: Columns, derived: Mapping[str, Formula])
     return Result(values, n_units)
 
 
-def _is_aggregate(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in AGGREGATES
+def _is_aggregate(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id in AGGREGATES
 
 
 def _keyword(node: ast.Call, name: str) -> ast.expr | None:
@@ -244,8 +244,8 @@ class _Run:
 
     def _value(self, node: ast.expr, walk: Callable, name_of: Callable, call: Callable):
         match node:
-            case ast.Constant(value=value):
-                return float(value)
+            case ast.Constant(value=int() | float() as constant):
+                return float(constant)
             case ast.Name(id="MISSING"):
                 return np.nan
             case ast.Name(id=name):
@@ -289,7 +289,7 @@ class _Run:
         result: np.ndarray = np.ones(value.shape)
         for op, right in zip(ops, comparators, strict=True):
             if isinstance(right, ast.Tuple):
-                choices = [float(item.value) for item in right.elts if isinstance(item, ast.Constant)]
+                choices = [item.value for item in right.elts if isinstance(item, ast.Constant)]
                 holds = np.isin(value, choices) ^ isinstance(op, ast.NotIn)
                 step, other = np.where(np.isnan(value), np.nan, holds), value
             else:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 
 from clusters.models import Product, Region, Sector
-from core import audit
+from core.audit.models import record
 from core.base import DomainError
 from facts.instrument import Instrument as Definition
 from facts.instrument import Schedule, load_instrument
@@ -60,7 +60,7 @@ def register_instrument(version: str, *, by=None) -> Instrument:
                     )
                 )
     Question.objects.bulk_create(rows)
-    audit.models.record("instrument.register", instrument, by=by, version=version, digest=loaded.digest)
+    record("instrument.register", instrument, by=by, version=version, digest=loaded.digest)
     return instrument
 
 

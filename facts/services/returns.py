@@ -102,6 +102,7 @@ def save_answers(
     """
     if not ret.is_editable:
         raise DomainError(f"This return is {ret.get_state_display().lower()}; it can no longer be changed here.")
+    _require_open(ret.round)
     taken = Return.objects.filter(pk=ret.pk, revision=expected_revision, state=ret.state).update(
         revision=F("revision") + 1
     )
@@ -128,6 +129,8 @@ def save_answers(
         for code in touched
         if current["answers"].get(code) != answers.get(code) or current["markers"].get(code) != markers.get(code)
     )
+    if scale != ret.scale:
+        changed.append("scale")
     ret.scale, ret.channel = scale, channel
     _measure(ret, findings)
     if by.pk not in ret.typed_by:
@@ -136,6 +139,13 @@ def save_answers(
     if changed or explanations:
         record("return.save", ret, by=by, fields=changed, channel=channel, revision=ret.revision)
     return Saved(ret, reading.problems, findings.problems)
+
+
+def _require_open(round_) -> None:
+    if round_.state != round_.State.OPEN:
+        raise DomainError(
+            f"Round {round_.year} is {round_.get_state_display().lower()}. Only an open round takes returns."
+        )
 
 
 def _measure(ret: Return, findings: Findings) -> None:
@@ -156,6 +166,8 @@ def submit(returns: Iterable[Return], *, by, certified_name: str) -> dict[int, s
         raise Conflict("Somebody else saved this return in the meantime. Look at it again, then submit.")
     if any(not ret.is_editable for ret in returns):
         raise DomainError("Only a draft, or a return that was sent back, can be submitted.")
+    for round_ in {ret.round for ret in returns}:
+        _require_open(round_)
     opened = payloads(returns)
     findings: dict[int, Findings] = {}
     blocking: dict[int, list[Problem]] = {}

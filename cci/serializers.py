@@ -1,0 +1,211 @@
+"""What the API shows of editions: whole points, bands instead of counts, and no rank without its interval."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from rest_framework import serializers
+
+from facts.models import IndicatorValue
+from facts.release import band
+from facts.services.values import definitions
+
+from .models import Edition, Score, Standing
+
+INDEX = "CCI"
+
+
+def whole_points(value: float | None) -> int | None:
+    """A score as published: more digits would claim more than is known. Halves are rounded up, as on the pages."""
+    return None if value is None else int(Decimal(str(value)).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def pillar_codes() -> list[str]:
+    return [node.code for node in definitions().pillars]
+
+
+def node_names() -> dict[str, str]:
+    """Names of the nodes of the hierarchy by code."""
+    loaded = definitions()
+    return {INDEX: "Cluster Competitiveness Index"} | {
+        node.code: node.name for node in (*loaded.pillars, *loaded.dimensions)
+    }
+
+
+class EditionSerializer(serializers.ModelSerializer):
+    year = serializers.IntegerField(source="round.year", read_only=True, help_text="Year of the round.")
+    methodology = serializers.CharField(source="methodology.version", read_only=True)
+    methodology_digest = serializers.CharField(source="methodology.digest", read_only=True)
+    snapshot_digest = serializers.CharField(source="snapshot.digest", default="", read_only=True)
+    n_clusters = serializers.IntegerField(source="summary.clusters", default=None, read_only=True)
+    n_ranked = serializers.IntegerField(source="summary.ranked", default=None, read_only=True)
+    page = serializers.HyperlinkedIdentityField(
+        "cci:ranking", lookup_field="label", help_text="The rankings on this site."
+    )
+
+    class Meta:
+        model = Edition
+        fields = [
+            "label",
+            "year",
+            "revision",
+            "state",
+            "is_provisional",
+            "methodology",
+            "methodology_digest",
+            "snapshot_digest",
+            "digest",
+            "engine_version",
+            "n_clusters",
+            "n_ranked",
+            "computed_at",
+            "published_at",
+            "is_synthetic",
+            "page",
+        ]
+
+
+class IndicatorValueSerializer(serializers.ModelSerializer):
+    edition = serializers.CharField(read_only=True, help_text="Label of the newest edition that shows the value.")
+    year = serializers.IntegerField(source="snapshot.round.year", read_only=True, help_text="Year of the round.")
+    cluster = serializers.CharField(source="cluster.code", read_only=True)
+    indicator = serializers.CharField(source="indicator.code", read_only=True)
+    value = serializers.FloatField(source="shown", read_only=True, help_text="As published; empty with a reason.")
+    unit = serializers.CharField(source="indicator.unit", read_only=True)
+    status_name = serializers.CharField(source="get_status_display", read_only=True)
+    n_units_band = serializers.SerializerMethodField(help_text="How many firms answered, as a band.")
+    is_synthetic = serializers.BooleanField(source="snapshot.is_synthetic", read_only=True)
+
+    class Meta:
+        model = IndicatorValue
+        fields = [
+            "id",
+            "edition",
+            "year",
+            "cluster",
+            "indicator",
+            "value",
+            "unit",
+            "status",
+            "status_name",
+            "reason",
+            "n_units_band",
+            "is_synthetic",
+        ]
+
+    def get_n_units_band(self, value) -> str:
+        return band(value.n_units)
+
+
+class ScoreSerializer(serializers.ModelSerializer):
+    edition = serializers.CharField(source="edition.label", read_only=True)
+    cluster = serializers.CharField(source="cluster.code", read_only=True)
+    node_name = serializers.SerializerMethodField()
+    value = serializers.SerializerMethodField(help_text="Whole points of 100.")
+    rank = serializers.SerializerMethodField(help_text="Only where its interval is known.")
+    rank_low = serializers.IntegerField(read_only=True, allow_null=True, help_text="5 % quantile of the rank.")
+    rank_high = serializers.IntegerField(read_only=True, allow_null=True, help_text="95 % quantile of the rank.")
+    coverage = serializers.SerializerMethodField(
+        help_text="Share of the node's effective weight that was observed, to two decimals."
+    )
+    is_synthetic = serializers.BooleanField(source="edition.is_synthetic", read_only=True)
+
+    class Meta:
+        model = Score
+        fields = [
+            "id",
+            "edition",
+            "cluster",
+            "node",
+            "node_name",
+            "value",
+            "rank",
+            "n_ranked",
+            "rank_low",
+            "rank_high",
+            "coverage",
+            "is_synthetic",
+        ]
+
+    def get_node_name(self, score) -> str:
+        return node_names().get(score.node, score.node)
+
+    def get_value(self, score) -> int | None:
+        return whole_points(score.value)
+
+    def get_rank(self, score) -> int | None:
+        return score.rank if score.rank_low is not None else None
+
+    def get_coverage(self, score) -> float | None:
+        return None if score.coverage is None else round(score.coverage, 2)
+
+
+class RankingSerializer(serializers.ModelSerializer):
+    """One cluster of an edition: ranked, with its interval and pillars, or not ranked, with the reason."""
+
+    edition = serializers.CharField(source="edition.label", read_only=True)
+    year = serializers.IntegerField(source="edition.round.year", read_only=True)
+    cluster = serializers.CharField(source="cluster.code", read_only=True)
+    cluster_name = serializers.CharField(source="cluster.name", read_only=True)
+    country = serializers.CharField(source="cluster.country_id", read_only=True)
+    region = serializers.CharField(source="cluster.region_id", read_only=True, allow_null=True)
+    sector = serializers.CharField(source="cluster.sector_id", read_only=True, allow_null=True)
+    rank = serializers.SerializerMethodField()
+    n_ranked = serializers.IntegerField(source="edition.summary.ranked", default=None, read_only=True)
+    rank_low = serializers.SerializerMethodField(help_text="5 % quantile of the rank over weight draws.")
+    rank_high = serializers.SerializerMethodField(help_text="95 % quantile of the rank over weight draws.")
+    score = serializers.SerializerMethodField(help_text="Whole points of 100; empty where not ranked.")
+    pillars = serializers.SerializerMethodField(help_text="Whole points by pillar; empty where not ranked.")
+    reason_text = serializers.SerializerMethodField(help_text="Why it is not ranked.")
+    n_units_band = serializers.SerializerMethodField(help_text="How many operating firms answered, as a band.")
+    is_synthetic = serializers.BooleanField(source="edition.is_synthetic", read_only=True)
+
+    class Meta:
+        model = Standing
+        fields = [
+            "edition",
+            "year",
+            "cluster",
+            "cluster_name",
+            "country",
+            "region",
+            "sector",
+            "is_ranked",
+            "rank",
+            "n_ranked",
+            "rank_low",
+            "rank_high",
+            "score",
+            "pillars",
+            "reason",
+            "reason_text",
+            "n_units_band",
+            "is_synthetic",
+        ]
+
+    def _node(self, standing, node: str) -> Score | None:
+        return standing.nodes.get(node) if standing.is_ranked else None
+
+    def get_rank(self, standing) -> int | None:
+        index = self._node(standing, INDEX)
+        return index.rank if index and index.rank_low is not None else None
+
+    def get_rank_low(self, standing) -> int | None:
+        index = self._node(standing, INDEX)
+        return index.rank_low if index else None
+
+    def get_rank_high(self, standing) -> int | None:
+        index = self._node(standing, INDEX)
+        return index.rank_high if index else None
+
+    def get_score(self, standing) -> int | None:
+        index = self._node(standing, INDEX)
+        return whole_points(index.value) if index else None
+
+    def get_pillars(self, standing) -> dict[str, int | None]:
+        found = {code: self._node(standing, code) for code in pillar_codes()}
+        return {code: whole_points(score.value) if score else None for code, score in found.items()}
+
+    def get_reason_text(self, standing) -> str:
+        return "" if standing.is_ranked else standing.get_reason_display()
+
+    def get_n_units_band(self, standing) -> str:
+        return band(standing.n_units)

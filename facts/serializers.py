@@ -1,0 +1,275 @@
+"""What the API shows of what was observed, and what a posted return may hold. No answers here."""
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from .models import Indicator, Instrument, Question, Return, Round, Schedule
+from .services.instruments import definition
+from .validation import SCALES
+
+MAX_RETURNS = 1000
+MAX_EXPLANATION = 1000  # characters, as the form keeps
+
+
+class RoundSerializer(serializers.ModelSerializer):
+    instrument = serializers.CharField(source="instrument.version", read_only=True)
+    ref_year = serializers.IntegerField(read_only=True, help_text="The round asks about the year that ended then.")
+
+    class Meta:
+        model = Round
+        fields = ["year", "ref_year", "instrument", "state", "opens_on", "closes_on", "releases_on", "is_synthetic"]
+
+
+class InstrumentSerializer(serializers.ModelSerializer):
+    n_questions = serializers.IntegerField(read_only=True)
+    schedules = serializers.SerializerMethodField(help_text="Codes of its schedules.")
+
+    class Meta:
+        model = Instrument
+        fields = ["version", "title", "digest", "schedules", "n_questions"]
+
+    def get_schedules(self, instrument) -> list[str]:
+        return Schedule.values
+
+
+@extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string"}]})
+class OptionCode(serializers.ReadOnlyField):
+    """A whole number in most lists, a short word in some."""
+
+
+class OptionSerializer(serializers.Serializer):
+    code = OptionCode()
+    label = serializers.CharField()
+
+
+class QuestionSerializer(serializers.ModelSerializer):
+    """A question with what a machine needs to answer it: options, routing in words, markers."""
+
+    instrument = serializers.CharField(source="instrument.version", read_only=True)
+    why = serializers.CharField(source="definition.why", read_only=True, help_text="Why it is asked.")
+    help = serializers.CharField(source="definition.help", read_only=True)
+    seen_by = serializers.CharField(source="definition.seen_by", read_only=True, help_text="Who sees the answer.")
+    asked_of = serializers.CharField(
+        source="definition.asked_of", read_only=True, help_text="Whom the routing asks; empty: everybody."
+    )
+    takes_marker = serializers.BooleanField(
+        source="definition.takes_marker", read_only=True, help_text="DK and REF are taken."
+    )
+    takes_scale = serializers.BooleanField(
+        source="definition.takes_scale", read_only=True, help_text="The return's scale multiplies it."
+    )
+    options = serializers.SerializerMethodField(help_text="Answers offered.")
+
+    class Meta:
+        model = Question
+        fields = [
+            "code",
+            "instrument",
+            "schedule",
+            "section",
+            "section_title",
+            "position",
+            "label",
+            "type",
+            "unit",
+            "required",
+            "core",
+            "why",
+            "help",
+            "seen_by",
+            "asked_of",
+            "takes_marker",
+            "takes_scale",
+            "options",
+        ]
+
+    def to_representation(self, question):
+        part = definition(question.instrument.version).schedule(question.schedule)
+        question.definition = part.questions[question.code]
+        return super().to_representation(question)
+
+    @extend_schema_field(OptionSerializer(many=True))
+    def get_options(self, question):
+        return [
+            {"code": option.code, "label": option.label}
+            for option in question.definition.options
+            if not option.staff_only
+        ]
+
+
+class IndicatorSerializer(serializers.ModelSerializer):
+    index_weight = serializers.SerializerMethodField(help_text="Share in the whole index.")
+    page = serializers.HyperlinkedIdentityField(
+        "facts:indicator", lookup_field="code", help_text="The indicator on this site."
+    )
+
+    class Meta:
+        model = Indicator
+        fields = [
+            "code",
+            "name",
+            "pillar",
+            "dimension",
+            "formula",
+            "aggregation",
+            "unit",
+            "direction",
+            "weight",
+            "index_weight",
+            "n_min",
+            "transform",
+            "position",
+            "page",
+        ]
+
+    def get_index_weight(self, indicator) -> float:
+        return round(indicator.index_weight, 6)
+
+
+class ReturnSerializer(serializers.ModelSerializer):
+    """Header and state of a return."""
+
+    round = serializers.IntegerField(source="round.year", read_only=True)
+    cluster = serializers.CharField(source="cluster.code", default=None, read_only=True)
+    page = serializers.HyperlinkedIdentityField("facts:return", help_text="Where a person goes on with it.")
+
+    class Meta:
+        model = Return
+        fields = [
+            "id",
+            "round",
+            "schedule",
+            "subject",
+            "cluster",
+            "state",
+            "revision",
+            "version",
+            "channel",
+            "scale",
+            "currency",
+            "answered",
+            "asked",
+            "first_submitted_at",
+            "submitted_at",
+            "decided_at",
+            "is_synthetic",
+            "page",
+        ]
+
+
+# --- posted returns ---------------------------------------------------------------------------------
+
+
+class KnownKeys(serializers.Serializer):
+    """Refuses a key that it does not know, by name."""
+
+    def to_internal_value(self, data):
+        if isinstance(data, dict):
+            unknown = [key for key in data if key not in self.fields]
+            if unknown:
+                mend = f"Use one of: {', '.join(self.fields)}."
+                raise serializers.ValidationError({key: [word("Unknown key.", "unknown_key", mend)] for key in unknown})
+        return super().to_internal_value(data)
+
+
+def word(detail: str, code: str, mend: str = ""):
+    """A message with its code and what would mend it."""
+    found = serializers.ErrorDetail(detail, code)
+    found.mend = mend
+    return found
+
+
+class Explanations(serializers.DictField):
+    child = serializers.CharField(max_length=MAX_EXPLANATION, allow_blank=True)
+
+
+SUBJECT = "Frame id, cluster code, cluster code/association, or region code."
+ANSWERS = "Values, or markers (DK, REF), by question code, written as people write them."
+EXPLANATIONS = "Words to a soft check by its code: UB01-S1."
+
+
+class PostedReturnSerializer(KnownKeys):
+    """One return: whose, and what is answered."""
+
+    subject = serializers.CharField(max_length=120, help_text=SUBJECT)
+    answers = serializers.DictField(help_text=ANSWERS)
+    explanations = Explanations(required=False, help_text=EXPLANATIONS)
+
+
+class PostedReturnsSerializer(KnownKeys):
+    """One return, or several under `returns`: all are taken or none."""
+
+    round = serializers.IntegerField(min_value=1900, max_value=9999, help_text="Year of the round.")
+    schedule = serializers.ChoiceField(choices=Schedule.choices)
+    scale = serializers.ChoiceField(
+        choices=sorted(SCALES), default=1, help_text="In what unit money is written: 1, 1000, 100000 or 1000000."
+    )
+    dry_run = serializers.BooleanField(default=False, help_text="Check everything, keep nothing; answers 200.")
+    subject = serializers.CharField(max_length=120, required=False, help_text=SUBJECT)
+    answers = serializers.DictField(required=False, help_text=ANSWERS)
+    explanations = Explanations(required=False, help_text=EXPLANATIONS)
+    returns = PostedReturnSerializer(many=True, required=False, min_length=1, max_length=MAX_RETURNS)
+
+    def validate(self, attrs):
+        single = [name for name in ("subject", "answers", "explanations") if name in attrs]
+        if "returns" in attrs and single:
+            mend = "Send one return, or put each into returns."
+            raise serializers.ValidationError(
+                {name: [word("This stands beside returns.", "not_both", mend)] for name in single}
+            )
+        if "returns" not in attrs:
+            missing = {
+                name: [word("This field is required.", "required")]
+                for name in ("subject", "answers")
+                if name not in attrs
+            }
+            if missing:
+                raise serializers.ValidationError(missing)
+        return attrs
+
+
+class OpenPointSerializer(serializers.Serializer):
+    """What still stands between a draft and its submission."""
+
+    pointer = serializers.CharField()
+    code = serializers.CharField()
+    severity = serializers.ChoiceField(choices=["hard", "soft"])
+    detail = serializers.CharField()
+    mend = serializers.CharField()
+
+
+class SavedReturnSerializer(ReturnSerializer):
+    """A stored draft with its open points. `id` and addresses are empty after a dry run."""
+
+    # Plain text: a list of choices in two components would need a name in the settings.
+    state = serializers.CharField(read_only=True)
+    url = serializers.CharField(read_only=True, allow_null=True, help_text="The return over the API.")
+    open_points = OpenPointSerializer(many=True, read_only=True)
+
+    class Meta(ReturnSerializer.Meta):
+        fields = [
+            "id",
+            "url",
+            "page",
+            "round",
+            "schedule",
+            "subject",
+            "cluster",
+            "state",
+            "revision",
+            "scale",
+            "currency",
+            "answered",
+            "asked",
+            "is_synthetic",
+            "open_points",
+        ]
+
+
+class SavedReturnsSerializer(serializers.Serializer):
+    """What a POST of several returns did."""
+
+    created = serializers.IntegerField()
+    updated = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    returns = SavedReturnSerializer(many=True)
