@@ -26,10 +26,12 @@ class EditionFilterSet(filters.FilterSet):
 
 
 class EditionViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
-    """Editions of the index: round, methodology, digests, state. `latest` names the latest published one."""
+    """Editions of the index: round, methodology, digests, state. The key latest names the latest published one."""
 
-    queryset = Edition.objects.select_related("round", "methodology", "snapshot").order_by(
-        "-round__year", F("revision").desc(nulls_last=True), "pk"
+    queryset = (
+        Edition.objects.select_related("round", "methodology", "snapshot")
+        .defer("report", "methodology__definition", "snapshot__counts")
+        .order_by("-round__year", F("revision").desc(nulls_last=True), "pk")
     )
     serializer_class, filterset_class, lookup_field = EditionSerializer, EditionFilterSet, "label"
     policy_actions = {"list": "edition.read", "retrieve": "edition.read"}
@@ -48,7 +50,10 @@ class IndicatorValueViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
     queryset = (
         IndicatorValue.objects.filter(cluster__is_published=True)
         .select_related("cluster", "indicator", "snapshot__round")
-        .defer("value")
+        .only(
+            *("shown", "status", "reason", "n_units", "cluster__code", "indicator__code", "indicator__unit"),
+            *("snapshot__is_synthetic", "snapshot__round__year"),
+        )
         .annotate(
             edition=Subquery(
                 Edition.objects.public()
@@ -68,7 +73,14 @@ RANKED = Standing.objects.filter(edition=OuterRef("edition"), cluster=OuterRef("
 class ScoreViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
     """Scores of ranked clusters on the index, its pillars and their dimensions."""
 
-    queryset = Score.objects.filter(Exists(RANKED), cluster__is_published=True).select_related("edition", "cluster")
+    queryset = (
+        Score.objects.filter(Exists(RANKED), cluster__is_published=True)
+        .select_related("edition", "cluster")
+        .only(
+            *("node", "value", "rank", "n_ranked", "rank_low", "rank_high", "coverage"),
+            *("edition__label", "edition__is_synthetic", "cluster__code"),
+        )
+    )
     serializer_class, filterset_class = ScoreSerializer, ScoreFilterSet
     policy_actions = {"list": "score.read", "retrieve": "score.read"}
 
@@ -79,6 +91,7 @@ class RankingViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
     queryset = (
         Standing.objects.filter(cluster__is_published=True)
         .select_related("edition__round", "cluster")
+        .defer("edition__report")
         .annotate(
             place=Subquery(
                 Score.objects.filter(edition=OuterRef("edition"), cluster=OuterRef("cluster"), node=INDEX).values(

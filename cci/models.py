@@ -13,7 +13,7 @@ from .querysets import EditionQuerySet
 
 
 class Methodology(models.Model):
-    """A reviewed way to make the index. Its content is the file whose digest stands here; a new version is a new row."""
+    """A reviewed way to make the index. Its content is the file whose digest stands here."""
 
     version = models.CharField(max_length=20, unique=True)
     title = models.CharField(max_length=120)

@@ -1,9 +1,11 @@
 """What the API shows of editions: whole points, bands instead of counts, and no rank without its interval."""
 
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 
 from rest_framework import serializers
 
+from clusters.serializers import PageField
 from facts.models import IndicatorValue
 from facts.release import band
 from facts.services.values import definitions
@@ -18,10 +20,12 @@ def whole_points(value: float | None) -> int | None:
     return None if value is None else int(Decimal(str(value)).quantize(Decimal(1), ROUND_HALF_UP))
 
 
-def pillar_codes() -> list[str]:
-    return [node.code for node in definitions().pillars]
+@cache
+def pillar_codes() -> tuple[str, ...]:
+    return tuple(node.code for node in definitions().pillars)
 
 
+@cache
 def node_names() -> dict[str, str]:
     """Names of the nodes of the hierarchy by code."""
     loaded = definitions()
@@ -37,9 +41,7 @@ class EditionSerializer(serializers.ModelSerializer):
     snapshot_digest = serializers.CharField(source="snapshot.digest", default="", read_only=True)
     n_clusters = serializers.IntegerField(source="summary.clusters", default=None, read_only=True)
     n_ranked = serializers.IntegerField(source="summary.ranked", default=None, read_only=True)
-    page = serializers.HyperlinkedIdentityField(
-        "cci:ranking", lookup_field="label", help_text="The rankings on this site."
-    )
+    page = PageField(help_text="The rankings on this site.")
 
     class Meta:
         model = Edition

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count
+from django.http import Http404
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import exceptions, viewsets
 from rest_framework.response import Response
@@ -68,10 +69,14 @@ class QuestionViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
 
     def get_object(self):
         """A code never changes meaning; its newest wording is shown unless an instrument is named."""
-        found = self.filter_queryset(self.get_queryset()).filter(code=self.kwargs["code"]).first()
-        if found is None:
-            raise exceptions.NotFound
-        return found
+        found = self.filter_queryset(self.get_queryset())
+        try:
+            question = found.filter(code=self.kwargs["code"]).first()
+        except ValueError:  # a NUL, on PostgreSQL
+            question = None
+        if question is None:
+            raise Http404
+        return question
 
 
 class IndicatorViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):

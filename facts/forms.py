@@ -69,18 +69,17 @@ def last_year(question: Question, value: Any, scale: int) -> str:
     return show_answer(question, value).capitalize() if question.kind == "yesno" else show_answer(question, value)
 
 
-def change_pct(value: Any, before: Any) -> str:
-    """The change on last round in percent, with its sign; empty where it means nothing."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not isinstance(before, int | float)
-        or not before
-    ):
+def change_words(question: Question, value: Any, before: Any) -> str:
+    """The change on last round: in percent where it is an amount; empty where there is nothing to compare."""
+    if value is None or before is None or question.unit == "year":
+        return ""
+    if question.kind not in NUMBERS:
+        return "same" if value == before else "changed"
+    if value == before:
+        return "same"
+    if not before:
         return ""
     change = (value - before) / abs(before) * 100
-    if abs(change) < 0.05:
-        return "unchanged"
     text = f"{change:+,.0f}" if abs(change) >= 9.95 else f"{change:+.1f}"
     return text.replace("-", "−") + " %"
 
@@ -178,6 +177,7 @@ class SectionForm:
 
     def _field(self, question: Question) -> Field:
         code, stored = question.code, self.stored(question.code)
+        known = self._known(question) if question.prefilled and not stored else ""
         answers, prev = self.opened.payload["answers"], self.opened.context.prev
         options = [
             (str(option.code), option.label)
@@ -191,11 +191,9 @@ class SectionForm:
             hint=question.help,
             unit=unit_of(question, self.ret),
             previous=last_year(question, prev.get(code), self.ret.scale),
-            change=change_pct(answers.get(code), prev.get(code)) if question.kind in NUMBERS else "",
+            change=change_words(question, answers.get(code), prev.get(code)) if question.kind in NUMBERS else "",
             was=stored,
         )
-        if question.unit == "year":
-            made.change = ""
         if question.kind == "money":
             made.width = "m"
         if question.kind == "yesno" or (question.kind == "choice" and len(options) <= RADIO_MAX):
@@ -214,18 +212,27 @@ class SectionForm:
         elif question.kind in ("code", "multicode"):
             made.width = "m"
             made.hint = self._code_hint(question, answers.get(code))
+        if known:
+            made.hint = f"{made.hint} Filled in from what is known; correct it, or save to confirm it.".strip()
         if made.type in ("radio", "select"):
             made.options += [*MARKER_WORDS] if question.takes_marker else []
             if not question.required:
                 made.options.append(("", "No answer")) if made.type == "radio" else None
-            made.value = stored
+            made.value = stored or known
         elif stored in MARKERS:
             made.markers, made.marker = MARKER_WORDS, stored
         else:
             made.markers = MARKER_WORDS if question.takes_marker else ()
-            made.value = stored if made.type != "checkboxes" else ""
+            made.value = (stored or known) if made.type != "checkboxes" else ""
             made.values = stored.split(";") if made.type == "checkboxes" and stored else []
         return made
+
+    def _known(self, question: Question) -> str:
+        """A register item as last round or the register has it; stored only once the person saves it."""
+        known = self.opened.context.prev.get(question.code)
+        if known is None:
+            known = self.opened.register.get(question.code)
+        return typed(question, known, self.ret.scale)
 
     def _code_hint(self, question: Question, value: Any) -> str:
         titles = self.opened.context.lookups.titles(question.listing) or {}
@@ -235,8 +242,8 @@ class SectionForm:
             for one in several
             if one in titles
         ]
-        shape = {"isic4": "Four-digit ISIC Rev.4 classes", "hs4": "Four-digit HS headings"}.get(
-            question.listing, "Region code"
+        shape = {"isic4": "Four digits of ISIC Rev.4", "hs4": "Four digits of the HS"}.get(
+            question.listing, "ISO 3166-2 code, such as PK-PB"
         )
         shape += ", parted by semicolons." if question.kind == "multicode" else "."
         now = f"Now: {'; '.join(known)}." if known else ""
@@ -264,14 +271,10 @@ class SectionForm:
                 )
 
     @property
-    def told(self) -> list[str]:
-        """Rules this block speaks of now, answers that are merely missing apart."""
+    def speaks(self) -> bool:
+        """Whether a check has something to say in this block, answers that are merely missing apart."""
         points = self.opened.findings.hard + self.opened.findings.unexplained
-        return [
-            problem.rule
-            for problem in points
-            if problem.question in self.questions and not problem.rule.endswith("-required")
-        ]
+        return any(problem.question in self.questions and not problem.rule.endswith("-required") for problem in points)
 
     def read(self, post) -> Typed:
         """Take from the request what the person changed; what the page showed and was left alone is not sent again."""

@@ -61,7 +61,7 @@ class Question(models.Model):
 
 
 class CountryYear(models.Model):
-    """Prices, purchasing-power parity and exchange rate of a country in a year; the context of every money indicator."""
+    """Prices, purchasing-power parity and exchange rate of a country in a year: the context of money indicators."""
 
     country = models.ForeignKey(Country, on_delete=models.PROTECT, related_name="+")
     year = models.PositiveSmallIntegerField()

@@ -3,6 +3,8 @@
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from clusters.serializers import PageField
+
 from .models import Indicator, Instrument, Question, Return, Round, Schedule
 from .services.instruments import definition
 from .validation import SCALES
@@ -99,9 +101,7 @@ class QuestionSerializer(serializers.ModelSerializer):
 
 class IndicatorSerializer(serializers.ModelSerializer):
     index_weight = serializers.SerializerMethodField(help_text="Share in the whole index.")
-    page = serializers.HyperlinkedIdentityField(
-        "facts:indicator", lookup_field="code", help_text="The indicator on this site."
-    )
+    page = PageField(help_text="The indicator on this site.")
 
     class Meta:
         model = Indicator
@@ -131,7 +131,7 @@ class ReturnSerializer(serializers.ModelSerializer):
 
     round = serializers.IntegerField(source="round.year", read_only=True)
     cluster = serializers.CharField(source="cluster.code", default=None, read_only=True)
-    page = serializers.HyperlinkedIdentityField("facts:return", help_text="Where a person goes on with it.")
+    page = PageField(help_text="Where a person goes on with it.")
 
     class Meta:
         model = Return

@@ -11,7 +11,7 @@ class InterventionFilterSet(filters.FilterSet):
     q = filters.CharFilter(field_name="title", lookup_expr="icontains", label="Words in the title")
     cluster = filters.CharFilter(field_name="clusters__code", lookup_expr="iexact", label="Cluster code")
     country = filters.CharFilter(
-        field_name="clusters__country_id", lookup_expr="iexact", label="Country", distinct=True
+        field_name="clusters__country__code", lookup_expr="iexact", label="Country", distinct=True
     )
     area = filters.CharFilter(field_name="areas__code", label="Area of work")
     kind = filters.ChoiceFilter(choices=Intervention.Kind.choices, label="Soft or hard")

@@ -22,10 +22,10 @@ from facts.demo.panel import Panel, generate, read_spec
 from facts.models import CountryYear, FiscalYear, FrameEntry, Return, Round
 from facts.services import instruments
 from facts.services.imports import Row, save_drafts
-from facts.services.returns import NotSubmittable, accept, send_back, submit
+from facts.services.returns import NotSubmittable, accept, explain, send_back, submit
 from facts.services.rounds import close_round
+from facts.services.units import keep_identities
 from facts.services.values import register_indicators
-from facts.vault.store import put_identities
 from interventions.seed import load_interventions
 
 SOURCE = "SYN-20121101"
@@ -211,7 +211,7 @@ def _load_frame(panel: Panel, years: list[int]) -> None:
     ]
     Unit.objects.bulk_create(units, batch_size=500)
     ids = {unit.frame_id: unit for unit in units}
-    put_identities(
+    keep_identities(
         {
             ids[row.frame_id].pk: {
                 "name": row.name,
@@ -283,8 +283,6 @@ def _bring_in(round_: Round, schedule: str, rows: list) -> list[Return]:
 
 def _hand_in(returns: list[Return]) -> list[Return]:
     """Explain what the soft checks ask, leave out what cannot be submitted, submit the rest."""
-    from facts.services.returns import payloads, store
-
     user = get_user_model().objects.get(username=LOADER)
     try:
         submit(returns, by=user, certified_name="Invented person")
@@ -292,10 +290,8 @@ def _hand_in(returns: list[Return]) -> list[Return]:
     except NotSubmittable as refusal:
         problems = refusal.problems
     stuck = {pk for pk, found in problems.items() if any(problem.is_hard for problem in found)}
-    opened = payloads([ret for ret in returns if ret.pk in problems and ret.pk not in stuck])
-    for pk, payload in opened.items():
-        payload["explanations"] |= {problem.rule: EXPLANATION for problem in problems[pk]}
-    store.put_drafts(opened)
+    asked = [ret for ret in returns if ret.pk in problems and ret.pk not in stuck]
+    explain(asked, {ret.pk: {problem.rule: EXPLANATION for problem in problems[ret.pk]} for ret in asked})
     ready = [ret for ret in returns if ret.pk not in stuck]
     submit(ready, by=user, certified_name="Invented person")
     return ready

@@ -10,8 +10,9 @@ from cci.models import Edition, Score
 from clusters.models import Cluster
 from observatory import figures
 
-MOST_DOTS = 400  # more cannot be told apart on a map of this size
-LABELS = 12
+MOST_DOTS = 250  # more cannot be told apart on a map of this size
+LABELS = 40
+LONGEST = 18  # letters of a name on the map
 BASEMAP = settings.BASE_DIR / "fixtures" / "basemap" / "asia.json"
 SIZES = "dots larger where more people work"  # what the figure says of its sizes; these maps have one size
 
@@ -67,18 +68,19 @@ def cluster_map(
     around = [subject] if subject is not None else placed
     if not placed or subject is not None and subject not in placed:
         return ""
-    window = window_of(((one.longitude, one.latitude) for one in around), least=20.0 if subject else 16.0)
+    window = window_of(((one.longitude, one.latitude) for one in around), least=30.0 if subject else 16.0)
     if subject is not None:  # the subject is drawn last but keeps its name first
         placed = [subject, *(one for one in placed if one.pk != subject.pk)]
+    named: set[str] = set()
     points = [
         {
             "code": one.code,
             "name": one.name,
             "longitude": one.longitude,
             "latitude": one.latitude,
-            "size": 3 if subject is not None and one.pk == subject.pk else 2,
+            "size": 4 if subject is not None and one.pk == subject.pk else 2 if subject is None else 1,
             "href": None if subject is not None and one.pk == subject.pk else one.get_absolute_url(),
-            "label": short_place(one) if subject is None and position < LABELS else "",
+            "label": new_name(one, named) if position < (LABELS if subject is None else 1) else "",
             "note": (notes or {}).get(one.pk, ""),
         }
         for position, one in enumerate(placed)
@@ -97,9 +99,15 @@ def cluster_map(
     return figures.SVG(svg.replace(SIZES, "a dot each"))
 
 
-def short_place(cluster: Cluster) -> str:
-    """The word that finds a cluster on a map."""
-    return (cluster.place or cluster.name).split(",")[0]
+def new_name(cluster: Cluster, named: set[str]) -> str:
+    """The word that finds a cluster on a map; empty where a neighbour bears it already."""
+    word = (cluster.place or cluster.name).split(",")[0]
+    if len(word) > LONGEST:
+        word = word.split()[0]
+    if word in named:
+        return ""
+    named.add(word)
+    return word
 
 
 def standings(clusters: Iterable[Cluster]) -> dict:

@@ -28,7 +28,7 @@ childlogdir={var}/log
 {user}
 
 [program:web]
-command={bin}/gunicorn observatory.wsgi --bind {host}:{port} --worker-class gthread --workers 2 --threads 8 --timeout 60 --graceful-timeout 10 --access-logfile /dev/null --log-level warning
+command={bin}/gunicorn observatory.wsgi --bind {host}:{port} --worker-class gthread --workers 2 --threads 8 {quiet}
 [program:worker]
 command={bin}/celery --app observatory worker --pool solo --loglevel WARNING --without-gossip --without-mingle
 [program:beat]
@@ -110,7 +110,12 @@ def supervise(port: int) -> None:
     var = settings.VAR_DIR
     (var / "log").mkdir(parents=True, exist_ok=True)
     text = CONFIG.format(
-        var=var, bin=BIN, base=BASE, host=HOST, port=port, user="user=root" if os.geteuid() == 0 else ""
+        var=var,
+        bin=BIN,
+        host=HOST,
+        port=port,
+        user="user=root" if os.geteuid() == 0 else "",
+        quiet="--timeout 60 --graceful-timeout 10 --log-level warning",
     )
     for name in ("web", "worker", "beat", "announce"):
         part = PROGRAM.format(
@@ -134,7 +139,6 @@ def announce(port: int) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observatory.settings")
     django.setup()
     from django.conf import settings
-
     from rest_framework.authtoken.models import Token
 
     from core.jobs.models import Job

@@ -339,21 +339,17 @@ class Ranking(EditionPage, ListView):
     def groups(self, rows: list[dict]) -> list[dict]:
         """Rows under the line of text of their band; neighbouring bands of one cluster share a line."""
         if self.sort != "rank":
-            return [{"words": "", "rows": rows}]
+            return [{"title": "", "rows": rows}]
         groups: list[dict] = []
         for row in rows:
-            band, last = row["band"], groups[-1] if groups else None
-            alone = len(band.places) == 1
-            joins = last and (
-                last["bands"][-1] is band
-                or (alone and last["alone"] and last["bands"][-1].position == band.position - 1)
-            )
-            if not joins:
-                groups.append(last := {"alone": alone, "bands": [], "rows": []})
-            if not last["bands"] or last["bands"][-1] is not band:
-                last["bands"].append(band)
-            row["starts"] = bool(last["rows"]) and last["rows"][-1]["band"] is not band
-            last["rows"].append(row)
+            band = row["band"]
+            if not groups or not joined(groups[-1]["bands"][-1], band):
+                groups.append({"bands": [], "rows": []})
+            bands = groups[-1]["bands"]
+            row["starts"] = bool(bands) and bands[-1] is not band
+            if not bands or row["starts"]:
+                bands.append(band)
+            groups[-1]["rows"].append(row)
         for group in groups:
             group["title"], group["words"] = words_of(group["bands"])
         return groups
@@ -445,14 +441,20 @@ class Ranking(EditionPage, ListView):
         return ", ".join(words)
 
 
+def joined(before: Band, band: Band) -> bool:
+    """Whether two bands stand under one line of text: the same one, or neighbours of one cluster each."""
+    if before is band:
+        return True
+    return len(before.places) == len(band.places) == 1 and before.position == band.position - 1
+
+
 def words_of(bands: Sequence[Band]) -> tuple[str, str]:
     """The line of text above a band, or above neighbouring bands of one cluster each."""
     first, last = bands[0], bands[-1]
     if len(first.places) > 1:
         return (
             f"Band {first.letter}",
-            f"{len(first.places)} clusters between ranks {first.first} and {first.last}; "
-            "their order among themselves is not settled",
+            f"{len(first.places)} clusters between ranks {first.first} and {first.last}; their order is not settled",
         )
     if first is last:
         return f"Band {first.letter}", "one cluster, its place is settled"
@@ -488,7 +490,8 @@ class MethodologyPage(EditionPage, TemplateView):
                 "ranked": edition.summary.get("ranked"),
                 "units": about(edition.summary.get("units", 0)),
             },
-            warnings=edition.report.get("warnings") or [],
+            proxies=[f"{one.code} {one.name}" for one in method.definitions.indicators if one.estimated],
+            proxy_rounds=", ".join(str(year) for year in content["proxy_rounds"]),
             **kwargs,
         )
 

@@ -117,7 +117,8 @@ def _capped(values: pd.Series, cap: float | None) -> pd.Series:
 def coverage_of(tables: Tables, round_year: int) -> pd.DataFrame:
     """Response by cluster: units in scope, accepted, operating, response_share (RRu), employment_share (COVe).
 
-    Also copied_share (X20; NaN without predecessors) and which other schedules are accepted. Closed and moved units (UA01 4–6) leave the scope.
+    Also copied_share (X20; NaN without predecessors) and which other schedules are accepted.
+    Closed and moved units (UA01 4–6) leave the scope.
     """
     frame = tables.frame[(tables.frame["round"] == round_year) & tables.frame["in_scope"]]
     units = tables.units[tables.units["round"] == round_year]
@@ -153,7 +154,7 @@ def _copied_share(tables: Tables, round_year: int) -> pd.Series:
     before = _operating(tables.units, round_year - 1).set_index("frame_id").reindex(now["frame_id"])
     if before.empty or "UA01" not in before:
         return pd.Series(dtype=float)
-    items = {name: now[name] if name in now else np.nan for name in MONEY_ITEMS}
+    items = {name: now.get(name, np.nan) for name in MONEY_ITEMS}
     money = {name: pd.to_numeric(values, errors="coerce").to_numpy(dtype=float) for name, values in items.items()}
     earlier = {name: pd.to_numeric(before[name], errors="coerce").to_numpy(dtype=float) for name in MONEY_ITEMS}
     matched = before["UA01"].notna().to_numpy()

@@ -289,7 +289,9 @@ class _Run:
         result: np.ndarray = np.ones(value.shape)
         for op, right in zip(ops, comparators, strict=True):
             if isinstance(right, ast.Tuple):
-                choices = [item.value for item in right.elts if isinstance(item, ast.Constant)]
+                choices = [
+                    v.value for v in right.elts if isinstance(v, ast.Constant) and isinstance(v.value, int | float)
+                ]
                 holds = np.isin(value, choices) ^ isinstance(op, ast.NotIn)
                 step, other = np.where(np.isnan(value), np.nan, holds), value
             else:

@@ -74,6 +74,27 @@ class Opened:
     findings: Findings
 
     @property
+    def register(self) -> dict:
+        """What the register knows of the return's subject, by question; register items are shown filled in."""
+        unit, cluster = self.ret.unit, self.ret.cluster
+        if self.ret.schedule == "UNIT" and unit:
+            known = {"UA03": unit.start_year, "UA05": unit.sector_id}
+        elif self.ret.schedule == "CLUSTER" and cluster:
+            known = {
+                "CA01": cluster.name,
+                "CA02": cluster.sector_id,
+                "CA05": cluster.region_id,
+                "CA06": cluster.place,
+                "CA07": cluster.latitude,
+                "CA08": cluster.longitude,
+                "CA11": cluster.type,
+                "CA12": cluster.stage,
+            }
+        else:
+            known = {}
+        return {code: value for code, value in known.items() if value not in (None, "")}
+
+    @property
     def points(self) -> list[Problem]:
         """What keeps the return from being submitted."""
         return self.findings.hard + self.findings.unexplained
@@ -152,7 +173,7 @@ def history_of(ret: Return, *, for_user, with_openings: bool, limit: int = 40) -
     if not with_openings:
         events = events.exclude(action__in=OPENINGS)
     events = list(events[:limit])
-    names = _offices({event.actor_id for event in events if event.actor_id})
+    names = _offices({event.actor_id for event in events if event.actor_id}, ret)
     return [
         {
             "when": event.at,
@@ -168,20 +189,24 @@ def last_writer(ret: Return) -> str:
     """Who saved a return last, by role and organisation."""
     events = Event.objects.filter(object_type="facts.return", object_id=str(ret.pk)).exclude(action__in=OPENINGS)
     actor = events.order_by("-seq").values_list("actor_id", flat=True).first()
-    return _offices({actor}).get(actor, "somebody else") if actor else "somebody else"
+    return _offices({actor}, ret).get(actor, "somebody else") if actor else "somebody else"
 
 
-def _offices(people: set[int]) -> dict[int, str]:
+def _offices(people: set[int], ret: Return) -> dict[int, str]:
+    """Role and organisation by person: the one that has to do with the return, where a person holds several."""
+    near = {ret.organisation_id, ret.collector_id}
+    held = Membership.objects.filter(user__in=people).select_related("organisation").order_by("pk")
     found: dict[int, str] = {}
-    for held in Membership.objects.filter(user__in=people).select_related("organisation").order_by("pk"):
-        where = held.organisation.name if held.organisation_id else "the cluster cell"
-        found.setdefault(held.user_id, f"{held.role} of {where}" if held.organisation_id else f"{held.role}, {where}")
+    for one in sorted(held, key=lambda one: one.organisation_id not in near):
+        where = one.organisation.name if one.organisation_id else "the cluster cell"
+        found.setdefault(one.user_id, f"{one.role}, {where}")
     return found
 
 
 def _act(event: Event) -> str:
     act, detail = ACTS.get(event.action, event.action.partition(".")[2].replace("_", " ")), event.detail
     if event.action in ("return.save", "return.import"):
+        act = "Begun" if event.action == "return.import" and not detail.get("fields") else act
         act = f"{act} {CHANNELS.get(detail.get('channel'), '')}".strip()
     if event.action == "return.open":
         act = f"{act} for {detail.get('purpose', 'reading')}"

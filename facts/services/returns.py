@@ -148,6 +148,14 @@ def _require_open(round_) -> None:
         )
 
 
+def explain(returns: Iterable[Return], explanations: Mapping[int, Mapping[str, str]]) -> None:
+    """Add explanations of soft checks, by return id and rule, to drafts. For loaders: people use `save_answers`."""
+    opened = payloads([ret for ret in returns if ret.is_editable])
+    for pk, payload in opened.items():
+        payload["explanations"] = {**payload.get("explanations", {}), **explanations[pk]}
+    store.put_drafts(opened)
+
+
 def _measure(ret: Return, findings: Findings) -> None:
     ret.answered, ret.asked, ret.core_share = findings.answered, len(findings.asked), findings.core_share
 

@@ -148,12 +148,11 @@ def _gather(round_: Round, progress: Callable[[int, int], None]) -> Tables:
                 )
         progress(len(units) + len(collective), len(heads))
     frame = FrameEntry.objects.filter(round__year__in=years).order_by("round__year", "unit__frame_id")
-    ends = {
-        country: month
-        for country, month in FiscalYear.objects.filter(valid_from__lte=round_.year)
+    ends = dict(
+        FiscalYear.objects.filter(valid_from__lte=round_.year)
         .order_by("valid_from")
         .values_list("country_id", "end_month")
-    }
+    )
     clusters = Cluster.objects.order_by("code").values_list("code", "country_id", "region_id", "sector_id")
     context_fields = ["country_id", "year", "inflation_pct", "ppp_lcu_per_usd", "fx_lcu_per_usd"]
     return Tables(

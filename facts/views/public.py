@@ -15,7 +15,7 @@ from django.views.generic import ListView, TemplateView
 
 from core.policy.views import PolicyMixin
 from facts.models import Indicator, IndicatorValue, Instrument, Snapshot
-from facts.release import band
+from facts.release import band, significant
 from facts.services import instruments
 from facts.services.values import definitions
 
@@ -137,7 +137,7 @@ class IndicatorPage(PolicyMixin, TemplateView):
             rows=[row_of(value) for value in values],
             shown=shown,
             points=[(value.cluster.name, value.shown) for value in values],
-            middle=median(value.shown for value in shown) if len(shown) >= LEAST_FOR_MEDIAN else None,
+            middle=middle_of([value.shown for value in shown]),
             better="high" if one.direction > 0 else "low",
             leaders=shown[:3] if len(shown) >= LEAST_FOR_LEADERS else [],
             trailers=shown[-3:] if len(shown) >= LEAST_FOR_LEADERS else [],
@@ -173,7 +173,7 @@ class IndicatorPage(PolicyMixin, TemplateView):
                 "edition": one.edition,
                 "year": one.edition_year,
                 "n": len(found.get(one.pk, ())),
-                "median": median(found[one.pk]) if len(found.get(one.pk, ())) >= LEAST_FOR_MEDIAN else None,
+                "median": middle_of(found.get(one.pk, [])),
             }
             for one in snapshots
         ]
@@ -185,6 +185,11 @@ class IndicatorPage(PolicyMixin, TemplateView):
             "previous": by_position.get(self.indicator.position - 1),
             "next": by_position.get(self.indicator.position + 1),
         }
+
+
+def middle_of(values: list[float]) -> float | None:
+    """The median of published values, to as many digits as they have; None of fewer than five."""
+    return significant(median(values)) if len(values) >= LEAST_FOR_MEDIAN else None
 
 
 def row_of(value: IndicatorValue) -> dict:
@@ -222,7 +227,7 @@ def formula_parts(formula: str) -> dict:
     used: dict[str, list] = {"questions": [], "derived": [], "functions": []}
 
     def note(names, kind) -> None:
-        used[kind] += [name for name in names if name not in used[kind]]
+        used[kind] += [name for name in dict.fromkeys(names) if name not in used[kind]]
 
     def read(text: str) -> None:
         tokens = TOKEN.findall(text)

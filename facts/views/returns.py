@@ -155,7 +155,7 @@ class ReturnList(PolicyMixin, TemplateView):
                     "name": "round",
                     "label": "Round",
                     "value": round_.year,
-                    "options": [(r.year, r.year) for r in rounds],
+                    "options": [(r.year, str(r.year)) for r in rounds],
                 },
                 {"name": "schedule", "label": "Schedule", "value": schedule, "options": Schedule.choices},
                 {"name": "state", "label": "State", "value": state, "options": Return.State.choices},
@@ -339,7 +339,6 @@ class ReturnSection(PolicyMixin, TemplateView):
                 following=self.following(form),
                 fields=fields,
                 codes=" ".join(form.codes),
-                told=" ".join(form.told),
                 errors=errors if may_edit else [],
                 flagged=[one for one in fields for flag in one.flags if not flag["explanation"]],
                 may_edit=may_edit,
@@ -359,7 +358,6 @@ class ReturnSection(PolicyMixin, TemplateView):
         ret = self.get_return()
         form = SectionForm(reading.judged(ret, reading.draft_of(ret)), self.get_section(ret))
         sent = form.read(request.POST)
-        told = request.POST.get("told", "").split()
         try:
             if sent.raw or sent.explanations:
                 ret, saved = self.save(ret, form, sent)
@@ -367,8 +365,7 @@ class ReturnSection(PolicyMixin, TemplateView):
         except _Clash as clash:
             return self.show_clash(clash)
         except DomainError as refusal:
-            messages.error(request, str(refusal))
-            return redirect(ret)
+            return self.show_unsaved(ret, form, sent, str(refusal))
         form = SectionForm(reading.judged(ret, reading.draft_of(ret)), form.section)
         if sent.refused:
             saved = _Refusals(sent.refused)
@@ -378,14 +375,14 @@ class ReturnSection(PolicyMixin, TemplateView):
                     request, f"{kept} answer{'s' if kept != 1 else ''} saved; the others are marked below."
                 )
             return self.show(ret, form, form.fields(saved=saved, post=request.POST), saved=saved)
-        return HttpResponseRedirect(self.next_address(ret, form, told))
+        return HttpResponseRedirect(self.next_address(ret, form, bool(sent.raw or sent.explanations)))
 
-    def next_address(self, ret, form, told) -> str:
-        """Where to go after a save: on, unless this block asks or says something new."""
+    def next_address(self, ret, form, is_changed: bool) -> str:
+        """Where to go after a save: on, unless the change left something to mend here or opened more questions."""
         here = reverse("facts:section", args=[ret.pk, form.section.code])
         if "go_on" not in self.request.POST:
             return here
-        if set(form.told) - set(told):
+        if is_changed and form.speaks:
             return here
         fresh = set(form.codes) - set(self.request.POST.get("codes", "").split())
         if fresh:
@@ -426,6 +423,16 @@ class ReturnSection(PolicyMixin, TemplateView):
                     raise _Clash(ret, form, sent, clashing) from None
                 revision, scale = ret.revision, ret.scale
         raise DomainError("Many people are saving this return just now. Nothing of yours was stored; try again.")
+
+    def show_unsaved(self, ret, form, sent, why: str):
+        """The return takes no answers any more: what was typed is shown once, to be copied."""
+        rows = [
+            {"question": form.questions[code], "words": in_words(form.questions[code], text)}
+            for code, text in sent.raw.items()
+        ]
+        context = {"ret": ret, "label": place_label(ret), "section": form.section, "rows": rows, "why": why}
+        context["explanations"] = sent.explanations
+        return render(self.request, "facts/return_unsaved.html", context, status=409)
 
     def show_clash(self, clash: "_Clash"):
         ret, form, sent = clash.ret, clash.form, clash.sent

@@ -13,7 +13,7 @@ from clusters.models import Cluster
 from core import policy
 from core.base import DomainError
 from core.policy.views import PolicyMixin
-from facts.forms import SendBackForm, change_pct, in_words, last_year, typed, unit_of
+from facts.forms import SendBackForm, change_words, in_words, last_year, typed, unit_of
 from facts.models import Return, Schedule
 from facts.services import reading
 from facts.services.returns import EXPLANATION_MIN, accept, schedule_of, send_back, start_review
@@ -233,7 +233,7 @@ def _blocks(ret: Return, opened: reading.Opened) -> list[dict]:
                     "is_marker": text in MARKERS,
                     "unit": unit_of(question, _unscaled(ret)),
                     "previous": last_year(question, prev.get(code), 1),
-                    "change": change_pct(answers.get(code), prev.get(code)) if question.unit != "year" else "",
+                    "change": change_words(question, answers.get(code), prev.get(code)),
                     "flagged": code in flagged,
                     "is_number": question.kind in ("integer", "decimal", "percent", "money"),
                 }

@@ -3,10 +3,10 @@
 import logging
 from urllib.parse import quote
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, ValidationError
 from django.core.signals import got_request_exception
 from django.db import OperationalError
-from django.http import Http404, JsonResponse
+from django.http import Http404, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
@@ -32,6 +32,8 @@ TITLES = {
     503: "Busy",
 }
 NOTHING_HERE = "There is nothing at this address, or this account may not know of it."
+BODY_TOO_LARGE = "The body is larger than 10 MB. Send it in parts."
+BODY_BROKEN = "The request could not be read to its end."
 RETRY_AFTER = 5  # seconds, when the database is locked
 
 
@@ -50,6 +52,7 @@ class TooLarge(exceptions.APIException):
     """A body beyond the limit."""
 
     status_code = 413
+    default_detail = BODY_TOO_LARGE
     default_code = "too_large"
 
 
@@ -115,6 +118,10 @@ def problem_details(exc, context):
         if errors is None and exc.status_code in (400, 413):
             errors = [entry((), exc.get_codes(), detail, getattr(exc, "mend", ""))]
         return problem(exc.status_code, detail, errors, headers)
+    if isinstance(exc, RequestDataTooBig):
+        return problem(413, BODY_TOO_LARGE, [entry((), "too_large", BODY_TOO_LARGE)])
+    if isinstance(exc, UnreadablePostError | SuspiciousOperation):
+        return problem(400, BODY_BROKEN, [entry((), "unreadable", BODY_BROKEN)])
     return _fault(exc, context)
 
 

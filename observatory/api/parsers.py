@@ -24,7 +24,7 @@ class SafeJSONParser(JSONParser):
     def parse(self, stream, media_type=None, parser_context=None):
         raw = stream.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
-            raise TooLarge("The body is larger than 10 MB. Send it in parts.")
+            raise TooLarge
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as exc:

@@ -1,5 +1,6 @@
 """The API's table of contents: every endpoint on one screen."""
 
+from rest_framework.permissions import AllowAny
 from rest_framework.renderers import JSONRenderer
 from rest_framework.routers import APIRootView, DefaultRouter
 
@@ -40,6 +41,7 @@ class Root(APIRootView):
     """The addresses of all endpoints."""
 
     policy_actions = {"get": "site.read"}
+    permission_classes = [AllowAny]  # it holds nothing but addresses; another verb is 405, not 401
     content_negotiation_class = Negotiation
     renderer_classes = [JSONRenderer]
     metadata_class = None

@@ -64,10 +64,11 @@ def _described(prefix: str, viewset, pages) -> dict:
     """One endpoint as the documentation shows it."""
     filterset = getattr(viewset, "filterset_class", None)
     action = viewset.policy_actions["list"]
+    key = viewset.lookup_url_kwarg or viewset.lookup_field
     return {
         "prefix": prefix,
         "about": (viewset.__doc__ or "").strip().split("\n")[0],
-        "key": viewset.lookup_url_kwarg or viewset.lookup_field,
+        "key": "id" if key == "pk" else key,
         "filters": list(filterset.base_filters) if filterset else [],
         "restricted": Role.ANONYMOUS not in matrix()[action],
         "writable": "create" in viewset.policy_actions,
@@ -81,6 +82,7 @@ class Interactive(SpectacularSwaggerSplitView):
     policy_actions = {"get": "site.read"}
     url_name = "api-schema"
     template_name = "api/interactive.html"
+    template_name_js = "api/interactive.js"
     metadata_class = None
 
 

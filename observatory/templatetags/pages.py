@@ -49,7 +49,7 @@ def breadcrumb(here, *steps):
 
 
 @register.inclusion_tag("components/page_end.html", takes_context=True)
-def ending(context, title, api, method_href="", method_label="", citation=""):
+def page_foot(context, title, api, method_href="", method_label="", citation=""):
     """How a page ends: cite, download, API, how it is made, report an error.
 
     title : what is cited, where no `citation` is given. api : the address that answers the same figures.

@@ -1,5 +1,7 @@
 """The first page: what the observatory knows today."""
 
+from collections import Counter
+
 from django.db.models import Count
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -41,6 +43,8 @@ class Home(PolicyMixin, TemplateView):
             stopped=last_load_failed(),
             n_clusters=len(clusters),
             n_countries=len({one.country_id for one in clusters}),
+            countries_note=most_in(clusters),
+            groups_note=groups_note(),
             edition=edition,
             releases=next_releases(),
             **kwargs,
@@ -54,7 +58,23 @@ class Home(PolicyMixin, TemplateView):
             }
             order = {place.cluster_id: i for i, place in enumerate(context["places"])}
             clusters.sort(key=lambda one: order.get(one.pk, len(order)))
-        return context | {"map": pages.cluster_map(clusters, notes=notes)}
+        return context | {
+            "map": pages.cluster_map(clusters, notes=notes),
+            "drawn": pages.MOST_DOTS if len(clusters) > pages.MOST_DOTS else 0,
+        }
+
+
+def groups_note() -> str:
+    n = Cluster.objects.published().filter(kind=Cluster.Kind.GROUP).count()
+    return f"and {n} group{'s' if n != 1 else ''} of clusters" if n else "each in one place"
+
+
+def most_in(clusters: list[Cluster]) -> str:
+    """Where most of them are."""
+    if not clusters:
+        return ""
+    [(country, n)] = Counter(one.country.name for one in clusters).most_common(1)
+    return f"most clusters in {country}: {n}"
 
 
 def last_load_failed() -> bool:
@@ -91,6 +111,8 @@ def latest(edition: Edition, clusters: dict[int, Cluster]) -> dict:
         "units": about(edition.summary.get("units", 0)),
         "citation": citation(edition),
         "year": str(edition.round.year),
+        "ranked_note": f"of {standings['n']} in {edition.round.year}",
+        "returns_note": f"accepted in {edition.round.year}",
     }
 
 

@@ -15,7 +15,7 @@ from cci.views.public import Band, Move, Place, bands_of, citation, moves_betwee
 from clusters.models import Cluster, ClusterRole, Membership, ProfileFact
 from core.policy.views import PolicyMixin
 from facts.models import Indicator, IndicatorValue
-from facts.views.public import row_of
+from facts.views.public import middle_of, row_of
 from interventions.models import Intervention
 from observatory import figures, pages
 
@@ -279,12 +279,9 @@ class IndexPanel:
                     "indicator": indicator,
                     "row": row_of(value),
                     "n_peers": len(others),
-                    "median": median([*others, value.shown])
-                    if value.shown is not None and len(others) >= LEAST_PEERS
-                    else median(others)
-                    if len(others) >= LEAST_PEERS
-                    else None,
+                    "median": middle_of(others),
                     "beaten": percentile(value.shown, others, indicator.direction),
+                    "outdone": outdone(value.shown, others, indicator.direction),
                 }
             )
         return entries
@@ -304,9 +301,13 @@ def percentile(value: float | None, others: list[float], direction: int) -> floa
     """Share of the others that it outdoes, ties counted half; None where fewer than five show a value."""
     if value is None or len(others) < LEAST_PEERS:
         return None
-    better = sum((value - other) * direction > 0 for other in others)
     equal = sum(value == other for other in others)
-    return (better + equal / 2) / len(others)
+    return (outdone(value, others, direction) + equal / 2) / len(others)
+
+
+def outdone(value: float | None, others: list[float], direction: int) -> int:
+    """How many of the others it clearly outdoes."""
+    return sum((value - other) * direction > 0 for other in others) if value is not None else 0
 
 
 def in_percent(share: float) -> str:
@@ -345,10 +346,10 @@ def history_of(cluster: Cluster, editions: list[Edition], ranked: dict[int, list
         before = edition
     entries_ranked = [entry for entry in entries if entry["place"]]
     if len(entries_ranked) < 2:
-        return {"entries": entries, "figure": "", "common": 0}
+        return {"entries": entries, "figure": "", "common": 0, "is_ranked": bool(entries_ranked)}
     always = set.intersection(*({one.cluster_id for one in places} for places in ranked.values() if places))
     always.discard(cluster.pk)
-    series = [(cluster.name, [(e["year"], e["place"].score if e["place"] else None) for e in entries])]
+    series = [("This cluster", [(e["year"], e["place"].score if e["place"] else None) for e in entries])]
     if len(always) >= LEAST_PEERS:
         series.append(
             (
@@ -363,7 +364,8 @@ def history_of(cluster: Cluster, editions: list[Edition], ranked: dict[int, list
     return {
         "entries": entries,
         "figure": figures.line(
-            series, title=f"Scores of {cluster.name} by edition", unit="points", subject=cluster.name, decimals=0
+            series, title=f"Scores of {cluster.name} by edition", unit="points", subject="This cluster", decimals=0
         ),
         "common": len(always),
+        "is_ranked": True,
     }

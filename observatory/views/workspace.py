@@ -120,7 +120,7 @@ def _sent_back(found, round_, due) -> list[Task]:
         notes = reading.notes_of(ret)
         tasks.append(
             Task(
-                place_label(ret),
+                f"{ret.get_schedule_display()} return: {place_label(ret)}",
                 ret.get_absolute_url(),
                 "The reviewer asks for a correction.",
                 due,
