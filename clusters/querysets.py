@@ -14,9 +14,9 @@ class ClusterQuerySet(models.QuerySet):
         return self.filter(kind="cluster", latitude__isnull=False)
 
     def matching(self, words: str):
-        """Every word occurs in code, name, alias, place, sector or product."""
+        """Every word (of the first eight) occurs in code, name, alias, place, region, country or sector."""
         found = self
-        for word in words.split():
+        for word in words.split()[:8]:
             found = found.filter(
                 Q(code__icontains=word)
                 | Q(name__icontains=word)

@@ -9,7 +9,7 @@ class InterventionFilterSet(filters.FilterSet):
     """Find interventions by words, cluster, country, area of work, kind and agency."""
 
     q = filters.CharFilter(field_name="title", lookup_expr="icontains", label="Words in the title")
-    cluster = filters.CharFilter(field_name="clusters__code", lookup_expr="iexact", label="Cluster code")
+    cluster = filters.CharFilter(method="filter_cluster", label="Cluster code")
     country = filters.CharFilter(
         field_name="clusters__country__code", lookup_expr="iexact", label="Country", distinct=True
     )
@@ -20,3 +20,7 @@ class InterventionFilterSet(filters.FilterSet):
     class Meta:
         model = Intervention
         fields = ["q", "cluster", "country", "area", "kind", "agency"]
+
+    def filter_cluster(self, queryset, name, value):
+        """Only a published cluster's code finds anything: the others are not told apart from none."""
+        return queryset.filter(clusters__code__iexact=value, clusters__is_published=True)

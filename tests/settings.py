@@ -10,7 +10,8 @@ os.environ.setdefault("DIGEST_KEY", "tests")
 os.environ.setdefault("DEMO_PASSWORD", "tests-only-password")
 
 from observatory.settings import *  # noqa: E402, F403
-from observatory.settings import STORAGES  # noqa: E402
+from observatory.settings import STATIC_ROOT, STORAGES  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns where it is missing
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}

@@ -144,6 +144,7 @@ class ClusterList(PolicyMixin, ListView):
         return ", ".join(words)
 
 
+@method_decorator(gzip_page, name="dispatch")
 class AgencyMatrix(PolicyMixin, TemplateView):
     """Who does what: the agencies by area of work, then every other organisation by kind."""
 
@@ -194,6 +195,7 @@ def thinnest(areas: list[AreaOfWork], totals: list[int]) -> dict | None:
     return {"names": names, "n": least} if 0 < len(names) <= len(areas) / 2 else None
 
 
+@method_decorator(gzip_page, name="dispatch")
 class OrganisationPage(PolicyMixin, DetailView):
     """One organisation: what it is, where and in what it works, and who says so."""
 

@@ -123,6 +123,35 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
         )
         return
     targets = _targets(schedule_code, [row.subject for row in rows])
+    existing: dict[str, Return] = {}
+    for subjects in chunks(targets):
+        found = (
+            Return.objects.select_for_update(of=("self",))
+            .filter(round=round_, schedule=schedule_code, subject__in=subjects)
+            .select_related("cluster", "region", "round__instrument")
+        )
+        existing.update({ret.subject: ret for ret in found})
+    collectors = _collectors(by) if schedule_code == "UNIT" else {}
+    new = [
+        Return(
+            round=round_,
+            schedule=schedule_code,
+            subject=subject,
+            scale=scale,
+            channel=channel,
+            is_synthetic=is_synthetic,
+            source=source,
+            collector_id=collectors.get(target["cluster"].pk) if schedule_code == "UNIT" else None,
+            **target,
+        )
+        for subject, target in targets.items()
+        if subject not in existing
+    ]
+    Return.objects.bulk_create(new, batch_size=300)
+    made = {ret.subject: ret for ret in new}
+    every = existing | made
+    # Scope before all else: of a foreign respondent not even the state of its return, or how an answer reads, is told.
+    writable = _writable(every, by)
     seen: dict[str, str] = {}
     readings = {}
     for row in rows:
@@ -137,25 +166,11 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
             )
             continue
         seen[row.subject] = row.place
-        if row.subject not in targets:
+        if row.subject not in writable:
             outcome.refused.append(_unknown(row, schedule_code))
             continue
-        reading = read_answers(part, row.raw, scale=scale, lookups=lookups())
-        readings[row.subject] = reading
-        outcome.refused += [RowProblem(row.place, row.subject, problem) for problem in reading.problems]
-    if outcome.refused:
-        return
-    existing: dict[str, Return] = {}
-    for subjects in chunks(readings):
-        found = (
-            Return.objects.select_for_update(of=("self",))
-            .filter(round=round_, schedule=schedule_code, subject__in=subjects)
-            .select_related("cluster", "region", "round__instrument")
-        )
-        existing.update({ret.subject: ret for ret in found})
-    for row in rows:
-        ret = existing.get(row.subject)
-        if ret and not ret.is_editable:
+        ret = every[row.subject]
+        if not ret.is_editable:
             outcome.refused.append(
                 _refusal(
                     row,
@@ -164,28 +179,10 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
                     "It can change only after it was sent back.",
                 )
             )
-    if outcome.refused:
-        return
-    collectors = _collectors(by) if schedule_code == "UNIT" else {}
-    new = [
-        Return(
-            round=round_,
-            schedule=schedule_code,
-            subject=subject,
-            scale=scale,
-            channel=channel,
-            is_synthetic=is_synthetic,
-            source=source,
-            collector_id=collectors.get(targets[subject]["cluster"].pk) if schedule_code == "UNIT" else None,
-            **targets[subject],
-        )
-        for subject in readings
-        if subject not in existing
-    ]
-    Return.objects.bulk_create(new, batch_size=300)
-    made = {ret.subject: ret for ret in new}
-    every = existing | made
-    _refuse_foreign(outcome, rows, every, by)
+            continue
+        reading = read_answers(part, row.raw, scale=scale, lookups=lookups())
+        readings[row.subject] = reading
+        outcome.refused += [RowProblem(row.place, row.subject, problem) for problem in reading.problems]
     if outcome.refused:
         return
     earlier = store.open_answers((ret.pk, 0) for ret in existing.values())
@@ -282,14 +279,10 @@ def _of_cluster(cluster: Cluster) -> dict:
     return {"cluster": cluster, "currency": cluster.country.currency}
 
 
-def _refuse_foreign(outcome: Outcome, rows: list[Row], every: dict[str, Return], by) -> None:
-    """Answer returns outside the person's scope as if they did not exist."""
-    ids = [ret.pk for ret in every.values()]
-    allowed: set[int] = set()
-    for part in chunks(ids):
-        allowed.update(
-            policy.scope(by, "return.write", Return.objects.filter(pk__in=part)).values_list("pk", flat=True)
-        )
-    for row in rows:
-        if every[row.subject].pk not in allowed:
-            outcome.refused.append(_unknown(row, every[row.subject].schedule))
+def _writable(every: dict[str, Return], by) -> set[str]:
+    """The subjects that the person may write; all others are answered as if they did not exist."""
+    allowed: set[str] = set()
+    for part in chunks(ret.pk for ret in every.values()):
+        mine = policy.scope(by, "return.write", Return.objects.filter(pk__in=part))
+        allowed.update(mine.values_list("subject", flat=True))
+    return allowed

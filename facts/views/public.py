@@ -78,6 +78,7 @@ class InstrumentPage(PolicyMixin, TemplateView):
         )
 
 
+@method_decorator(gzip_page, name="dispatch")
 class IndicatorList(PolicyMixin, ListView):
     """The codebook: every indicator under its pillar and dimension, with its weight."""
 

@@ -160,6 +160,7 @@ class InterventionList(PolicyMixin, ListView):
         return ", ".join(words)
 
 
+@method_decorator(gzip_page, name="dispatch")
 class InterventionPage(PolicyMixin, DetailView):
     """One intervention, as its sources tell it."""
 

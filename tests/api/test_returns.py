@@ -306,7 +306,6 @@ def test_many_returns_cost_no_more_queries_a_piece(town, post, django_assert_max
         assert post(batch(extra, *entries), user=user).status_code == 201
 
 
-@pytest.mark.xfail(strict=True, reason="save_drafts looks at state and values before it looks at scope")
 def test_of_a_foreign_return_neither_state_nor_reading_is_told(town, post):
     other = Town()
     ret = import_file(csv_bytes(unit_row(other)), "r.csv", round_=town.round, by=other.entry).returns[0]

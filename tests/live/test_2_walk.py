@@ -158,9 +158,20 @@ def test_two_analysts_close_compute_and_publish_and_the_ranking_shows_it(stand, 
 
 
 PUBLIC = [
-    "/", "/clusters/", f"/clusters/{CODE}/", "/cci/2025/", "/cci/2025/methodology/", "/indicators/", "/indicators/O101/",
-    "/facts/", "/interventions/", "/agencies/", "/api/", "/accounts/sign-in/", "/nothing-here/",
-]  # fmt: skip
+    "/",
+    "/clusters/",
+    f"/clusters/{CODE}/",
+    "/cci/2025/",
+    "/cci/2025/methodology/",
+    "/indicators/",
+    "/indicators/O101/",
+    "/facts/",
+    "/interventions/",
+    "/agencies/",
+    "/api/",
+    "/accounts/sign-in/",
+    "/nothing-here/",
+]
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -74,6 +74,6 @@ def words():
     """The text of an answer as a reader sees it."""
 
     def read(response) -> str:
-        return unescape(response.content.decode())
+        return " ".join(unescape(response.content.decode()).split())
 
     return read
