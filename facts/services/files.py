@@ -23,6 +23,8 @@ def import_file(content: bytes, name: str, *, round_: Round, by, dry_run=False, 
         return Outcome(refused=[RowProblem(name, "", Problem("", "file", "hard", str(problem), ""))])
     rows = []
     for number, cells in table.rows:
+        if not any(text for title, text in cells.items() if title != key):
+            continue  # a line of the template that nobody filled in
         explanations = {
             title.removeprefix(EXPLAIN): text for title, text in cells.items() if title.startswith(EXPLAIN) and text
         }

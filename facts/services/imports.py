@@ -15,7 +15,7 @@ from facts.vault import store
 
 from .contexts import contexts_for
 from .instruments import lookups, schedule
-from .returns import EMPTY, _measure, chunks, findings_of, write_many
+from .returns import EMPTY, _measure, chunks, findings_of, merged, write_many
 
 KEYS = {"UNIT": "unit", "CLUSTER": "cluster", "ASSOCIATION": "association", "REGION": "region"}
 
@@ -76,7 +76,7 @@ def save_drafts(
     is_synthetic: bool = False,
     source: str = "",
 ) -> Outcome:
-    """Make or update the draft of every row, or of none.
+    """Make or update the draft of every row, or of none. Questions that a row does not name keep their answers.
 
     Refused are values that cannot be read, unknown or foreign respondents, respondents named twice, returns already
     handed in, and (unless `keep_failing`) failed hard checks. Answers still missing refuse nothing: a draft may be
@@ -191,11 +191,7 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
     for row in rows:
         ret, reading = every[row.subject], readings[row.subject]
         old = earlier.get(ret.pk, EMPTY)
-        payload = {
-            "answers": reading.answers,
-            "markers": reading.markers,
-            "explanations": {**old.get("explanations", {}), **row.explanations},
-        }
+        payload = merged(old, row.raw, reading, row.explanations)
         findings = findings_of(ret, payload, contexts[ret.pk])
         for problem in findings.problems:
             fails = problem.severity == "hard" and not problem.rule.endswith("-required")

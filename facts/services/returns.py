@@ -84,6 +84,23 @@ def findings_of(ret: Return, payload: Mapping, context) -> Findings:
     return Findings(problems, codes, given, answered_core_share(part, answers, markers, context), unexplained)
 
 
+def touched_codes(raw: Mapping, reading) -> list[str]:
+    """The questions that a save changes: those sent, but for the values that could not be read."""
+    refused = {problem.question for problem in reading.problems}
+    return [code for code in raw if code not in refused]
+
+
+def merged(current: Mapping, touched: Iterable[str], reading, explanations: Mapping[str, str]) -> dict:
+    """Lay what was read over the stored payload. A touched question without answer loses its old one."""
+    touched = set(touched)
+    said = {**current.get("explanations", {}), **explanations}
+    return {
+        "answers": {c: v for c, v in current["answers"].items() if c not in touched} | reading.answers,
+        "markers": {c: v for c, v in current["markers"].items() if c not in touched} | reading.markers,
+        "explanations": {rule: text.strip()[:1000] for rule, text in said.items() if text.strip()},
+    }
+
+
 @transaction.atomic
 def save_answers(
     ret: Return,
@@ -112,16 +129,9 @@ def save_answers(
     ret.revision = expected_revision + 1
     scale = scale or ret.scale
     reading = read_answers(schedule_of(ret), raw, scale=scale, lookups=lookups())
-    refused_codes = {problem.question for problem in reading.problems}
-    touched = [code for code in raw if code not in refused_codes]
-    answers = {code: value for code, value in current["answers"].items() if code not in touched} | reading.answers
-    markers = {code: value for code, value in current["markers"].items() if code not in touched} | reading.markers
-    said = {**current.get("explanations", {}), **(explanations or {})}
-    payload = {
-        "answers": answers,
-        "markers": markers,
-        "explanations": {rule: text.strip()[:1000] for rule, text in said.items() if text.strip()},
-    }
+    touched = touched_codes(raw, reading)
+    payload = merged(current, touched, reading, explanations or {})
+    answers, markers = payload["answers"], payload["markers"]
     findings = findings_of(ret, payload, contexts_for(ret.round, [ret])[ret.pk])
     store.put_drafts({ret.pk: payload})
     changed = sorted(
@@ -303,7 +313,7 @@ def accept(returns: Iterable[Return], *, by, override_reason: str = "") -> None:
             .filter(pk__in=part)
             .update(state=Return.State.ACCEPTED, decided_at=now, decided_by=by)
         )
-        Flag.objects.filter(ret__in=part, resolution=Flag.Resolution.EXPLAINED).update(
+        Flag.objects.filter(ret__in=part, version=F("ret__version"), resolution=Flag.Resolution.EXPLAINED).update(
             resolution=Flag.Resolution.ACCEPTED
         )
     if moved != len(returns):

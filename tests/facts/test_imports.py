@@ -62,6 +62,22 @@ def test_the_same_file_again_changes_nothing(town):
     assert Return.objects.get().revision == before
 
 
+def test_a_file_with_few_columns_erases_nothing(town):
+    import_file(csv_bytes(unit_row(town)), "r.csv", round_=town.round, by=town.entry)
+    few = csv_bytes({"unit": town.units[0].frame_id, "UB07": "6", "UC04": ""})
+
+    outcome = import_file(few, "r.csv", round_=town.round, by=town.entry)
+
+    assert outcome.updated == 1
+    assert payloads(outcome.returns)[outcome.returns[0].pk]["answers"] == {**UNIT, "UB07": 6}
+
+
+def test_a_line_that_nobody_filled_in_is_no_return(town):
+    rows = [unit_row(town), {**dict.fromkeys(unit_row(town), ""), "unit": town.units[1].frame_id}]
+
+    assert import_file(csv_bytes(*rows), "r.csv", round_=town.round, by=town.entry).created == 1
+
+
 def test_a_dry_run_keeps_nothing(town):
     outcome = import_file(csv_bytes(unit_row(town)), "r.csv", round_=town.round, by=town.entry, dry_run=True)
 
