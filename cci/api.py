@@ -103,7 +103,7 @@ class RankingViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
     )
     serializer_class, filterset_class = RankingSerializer, RankingFilterSet
     lookup_field, lookup_url_kwarg = "cluster__code", "cluster"
-    policy_actions = {"list": "score.read", "retrieve": "score.read"}
+    policy_actions = {"list": "ranking.read", "retrieve": "ranking.read"}
     detail_parameters = ("edition",)
 
     def paginate_queryset(self, queryset):

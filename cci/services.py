@@ -68,7 +68,8 @@ def request_recompute(round_: Round, *, by, revision: int | None = None) -> Edit
         if edition is None:
             raise DomainError(f"Round {round_.year} has no revision {revision}.")
     else:
-        edition = Edition.objects.filter(round=round_, state=Edition.State.COMPUTING, is_provisional=False).first()
+        unfinished = [Edition.State.COMPUTING, Edition.State.FAILED]
+        edition = Edition.objects.filter(round=round_, state__in=unfinished, is_provisional=False).first()
     if edition and edition.state not in ("computing", "candidate", "failed"):
         raise DomainError(f"{edition} is {edition.get_state_display().lower()}; its figures no longer change.")
     if edition is None:
@@ -286,10 +287,22 @@ def propose(edition: Edition, *, by, digest: str) -> None:
     """Put a computed edition forward for publication, by its digest."""
     if edition.is_provisional:
         raise DomainError("The round is still open. Close it, then compute the edition to publish.")
+    Round.objects.select_for_update().get(pk=edition.round_id)
     if edition.state != Edition.State.CANDIDATE or digest != edition.digest:
         raise Conflict("This is not the edition as computed last. Look at it again before you propose it.")
     _moved(edition, "candidate", state=Edition.State.PROPOSED, proposed_by=by, proposed_at=timezone.now())
     record("edition.propose", edition, by=by, label=edition.label, digest=digest)
+
+
+@transaction.atomic
+def decline(edition: Edition, *, by, digest: str, reason: str) -> None:
+    """Take a proposal back to the computed state, with the reason; the proposer or a colleague may."""
+    if len(reason.strip()) < 10:
+        raise DomainError("Say why the proposal is taken back (at least 10 characters).")
+    if edition.state != Edition.State.PROPOSED or digest != edition.digest:
+        raise Conflict("This is not the edition as proposed. Look at it again.")
+    _moved(edition, "proposed", state=Edition.State.CANDIDATE, proposed_by=None, proposed_at=None)
+    record("edition.decline", edition, by=by, label=edition.label, digest=digest, reason=reason.strip()[:300])
 
 
 @transaction.atomic
@@ -300,6 +313,11 @@ def publish(edition: Edition, *, by, digest: str) -> None:
     if edition.proposed_by_id == by.pk:
         raise DomainError("Who proposes an edition does not publish it. Ask a colleague.")
     Round.objects.select_for_update().get(pk=edition.round_id)
+    newer = Edition.objects.filter(
+        round_id=edition.round_id, state=Edition.State.PUBLISHED, revision__gt=edition.revision
+    ).first()
+    if newer:
+        raise DomainError(f"{newer} is published already and is newer than this one.")
     for earlier in Edition.objects.filter(round_id=edition.round_id, state=Edition.State.PUBLISHED):
         _moved(earlier, "published", state=Edition.State.SUPERSEDED)
         record("edition.superseded", earlier, by=by, label=earlier.label)

@@ -359,7 +359,8 @@ class Membership(models.Model):
                 fields=["user", "role"], condition=Q(organisation=None), name="clusters_office_role_once"
             ),
             models.CheckConstraint(
-                condition=Q(organisation__isnull=False) | ~Q(role__in=["entry", "head", "staff", "supervisor"]),
+                condition=Q(organisation__isnull=False)
+                | ~Q(role__in=["entry", "head", "staff", "supervisor", "client"]),
                 name="clusters_membership_of_an_organisation",
                 violation_error_message="This role belongs to an organisation.",
             ),

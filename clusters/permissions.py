@@ -14,12 +14,17 @@ def grants_of(user) -> list[Grant]:
     return [Grant(Role(role), org) for role, org in held.values_list("role", "organisation_id")]
 
 
+NOTHING = Q(pk__in=[])
+
+
 def published(grant: Grant) -> Q:
     return Q(is_published=True)
 
 
 def own_cluster(grant: Grant, path: str = "") -> Q:
     """Clusters the grant's organisation looks after, represents or collects for."""
+    if grant.organisation_id is None:
+        return NOTHING
     return Q(**{f"{path}roles__organisation": grant.organisation_id, f"{path}roles__role__in": _ROLES[grant.role]})
 
 

@@ -14,7 +14,7 @@ class ClusterQuerySet(models.QuerySet):
         return self.filter(kind="cluster", latitude__isnull=False)
 
     def matching(self, words: str):
-        """Every word (of the first eight) occurs in code, name, alias, place, region, country or sector."""
+        """Every word (of the first eight) occurs in code, name, alias, place, region, country, sector or product."""
         found = self
         for word in words.split()[:8]:
             found = found.filter(
@@ -25,6 +25,7 @@ class ClusterQuerySet(models.QuerySet):
                 | Q(region__name__icontains=word)
                 | Q(country__name__icontains=word)
                 | Q(sector__title__icontains=word)
+                | Q(products__title__icontains=word)
             )
         return found.distinct()
 

@@ -162,7 +162,7 @@ def _load_organisations() -> None:
 
 
 def _load_cluster(entry: dict, kind: str) -> None:
-    """Enter a cluster, or bring the facts of the source up to date; what staff added stays."""
+    """Enter a cluster, or bring the source's facts up to date; sectors, products, sources added by staff stay."""
     isic = entry.get("isic4_class") or entry.get("isic4_division")
     has_point = entry.get("latitude") is not None
     cluster, _ = Cluster.objects.update_or_create(
@@ -181,8 +181,8 @@ def _load_cluster(entry: dict, kind: str) -> None:
             "summary": entry["source_says"],
         },
     )
-    cluster.other_sectors.set(entry.get("isic4_other", []))
-    cluster.products.set(entry.get("hs_headings", []) + entry.get("hs_chapters", []))
-    cluster.sources.set(entry["sources"])
+    cluster.other_sectors.add(*entry.get("isic4_other", []))
+    cluster.products.add(*(entry.get("hs_headings", []) + entry.get("hs_chapters", [])))
+    cluster.sources.add(*entry["sources"])
     for alias in entry["aliases"]:
         ClusterAlias.objects.get_or_create(cluster=cluster, name=alias)

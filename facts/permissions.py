@@ -2,7 +2,7 @@
 
 from django.db.models import Q
 
-from clusters.permissions import own_cluster
+from clusters.permissions import NOTHING, own_cluster
 from core.policy import ALL, Grant, Role
 
 COLLECTIVE = ("CLUSTER", "REGION")
@@ -10,8 +10,17 @@ COLLECTIVE = ("CLUSTER", "REGION")
 
 def own_return(grant: Grant) -> Q:
     """The association's own return, and the unit returns that the grant's organisation itself typed or imported."""
+    if grant.organisation_id is None:
+        return NOTHING
     return Q(schedule="ASSOCIATION", organisation=grant.organisation_id) | Q(
         schedule="UNIT", collector=grant.organisation_id
+    )
+
+
+def own_or_about(grant: Grant) -> Q:
+    """Own returns, and what the agency says of the own clusters and their regions."""
+    return own_return(grant) | Q(schedule__in=COLLECTIVE) & (
+        own_cluster(grant, "cluster__") | own_cluster(grant, "region__clusters__")
     )
 
 
@@ -43,6 +52,7 @@ def published_value(grant: Grant) -> Q:
 
 
 _own = dict.fromkeys((Role.ENTRY, Role.HEAD), own_return)
+_readers = dict.fromkeys((Role.ENTRY, Role.HEAD), own_or_about)
 _agency = dict.fromkeys((Role.STAFF, Role.SUPERVISOR), agency_return)
 _clerks = dict.fromkeys((Role.STAFF, Role.SUPERVISOR), agency_collective)
 
@@ -52,21 +62,18 @@ MATRIX = {
     "indicator_value.read": {Role.ANONYMOUS: published_value},
     "round.read": {Role.ANONYMOUS: ALL},
     "round.close": {Role.ANALYST: ALL},
-    "return.read": {**_own, **_agency, Role.ANALYST: ALL, Role.AUDITOR: ALL, Role.CLIENT: own_return},
+    "return.read": {**_readers, **_agency, Role.ANALYST: ALL, Role.AUDITOR: ALL, Role.CLIENT: own_return},
     "return.read_draft": {**_own, **_clerks, Role.ANALYST: all_collective},
     "return.write": {**_own, **_clerks, Role.ANALYST: all_collective, Role.CLIENT: own_return},
-    "return.create": {**_own, **_clerks, Role.CLIENT: own_return},
-    "return.submit": {
-        Role.HEAD: own_return,
-        Role.SUPERVISOR: agency_collective,
-        Role.STAFF: agency_collective,
-    },
+    "return.create": {**_own, **_clerks, Role.ANALYST: all_collective, Role.CLIENT: own_return},
+    "return.submit": {Role.HEAD: own_return, **_clerks, Role.ANALYST: all_collective},
     "return.read_submitted": {
-        **_own,
+        **_readers,
         Role.STAFF: agency_collective,
         Role.SUPERVISOR: lambda grant: agency_in_review(grant) | agency_collective(grant),
         Role.ANALYST: ALL,
+        Role.AUDITOR: all_collective,
     },
-    "return.review": {Role.SUPERVISOR: agency_unit_and_association, Role.ANALYST: all_collective},
+    "return.review": {Role.SUPERVISOR: agency_return, Role.ANALYST: all_collective},
     "unit_identity.read": _own,
 }

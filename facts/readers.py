@@ -11,6 +11,7 @@ MAX_BYTES = 10_000_000
 MAX_ENTRIES = 200
 MAX_UNPACKED = 60_000_000
 MAX_RATIO = 100
+MAX_SHEET = 10_000_000  # bytes of XML: some 3,000 units; more costs the parser memory without bound
 MAX_ROWS = 20_000
 MAX_COLUMNS = 200
 
@@ -41,13 +42,13 @@ def read_table(content: bytes, name: str) -> Table:
     header = [cell.strip() for cell in header]
     while header and not header[-1]:
         header.pop()
+    if len(header) > MAX_COLUMNS:
+        raise FileProblem(f"{name} has {len(header)} columns; a return has no more than {MAX_COLUMNS}.")
     for place, title in enumerate(header, start=1):
         if not title:
             raise FileProblem(f"{name}, row {number}: column {place} has no heading. Name it or delete it.")
         if header.count(title) > 1:
             raise FileProblem(f"{name}, row {number}: the column {title} stands there twice. Keep one.")
-    if len(header) > MAX_COLUMNS:
-        raise FileProblem(f"{name} has {len(header)} columns; a return has no more than {MAX_COLUMNS}.")
     rows = []
     for number, cells in lines[1:]:
         if cells[0].startswith("#"):
@@ -73,7 +74,16 @@ def _csv(content: bytes, name: str) -> list[tuple[int, list[str]]]:
     delimiter = max(",;\t", key=first.count)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        return [(reader.line_num, row) for row in reader]
+        lines = []
+        for row in reader:
+            if reader.line_num > MAX_ROWS + 1000:
+                raise FileProblem(f"{name} has more than {MAX_ROWS:,} rows; send it in parts.")
+            if len(row) > MAX_COLUMNS + 1:
+                raise FileProblem(
+                    f"{name}, row {reader.line_num}: {len(row)} columns; a return has no more than {MAX_COLUMNS}."
+                )
+            lines.append((reader.line_num, row))
+        return lines
     except csv.Error as exc:
         raise FileProblem(f"{name}: {exc}. A quotation mark is probably not closed.") from None
 
@@ -87,7 +97,10 @@ def _xlsx(content: bytes, name: str) -> list[tuple[int, list[str]]]:
         raise FileProblem(f"{name} is not a readable XLSX file. Save it again, or send CSV.") from None
     unpacked = sum(entry.file_size for entry in entries)
     names = {entry.filename.lower() for entry in entries}
-    if len(entries) > MAX_ENTRIES or unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(len(content), 1):
+    swollen = any(
+        entry.file_size > MAX_SHEET or entry.file_size > MAX_RATIO * max(entry.compress_size, 1000) for entry in entries
+    )
+    if swollen or len(entries) > MAX_ENTRIES or unpacked > MAX_UNPACKED:
         raise FileProblem(f"{name} unpacks to far more than it should. Copy the rows into a fresh template.")
     if any("vbaproject" in entry or "externallink" in entry for entry in names):
         raise FileProblem(f"{name} holds macros or links to other files. Save it as a plain XLSX workbook.")
@@ -105,7 +118,10 @@ def _xlsx(content: bytes, name: str) -> list[tuple[int, list[str]]]:
                         f"{name}, row {number}, column {cell.column_letter}: formulas are not accepted. "
                         "Paste the values (Paste special → Values)."
                     )
-                cells.append(_text(cell.value))
+                value = cell.value
+                if isinstance(value, int | float) and "%" in str(cell.number_format):
+                    value = round(value * 100, 10)  # a cell that shows 12 % holds 0.12
+                cells.append(_text(value))
             while cells and not cells[-1]:
                 cells.pop()
             lines.append((number, cells))

@@ -108,6 +108,16 @@ def _user(username: str, password: str | None, display_name: str):
     return user
 
 
+def renew_password() -> None:
+    """Give the demonstration accounts the password that stands in the environment, where it has changed."""
+    people = get_user_model().objects.filter(username__in=ACCOUNTS)
+    first = people.first()
+    if first and not first.check_password(settings.DEMO_PASSWORD):
+        for user in people:
+            user.set_password(settings.DEMO_PASSWORD)
+            user.save(update_fields=["password"])
+
+
 @transaction.atomic
 def ensure_accounts() -> None:
     """Make the demonstration accounts, their organisations and roles; existing ones stay as they are."""
@@ -277,7 +287,8 @@ def _bring_in(round_: Round, schedule: str, rows: list) -> list[Return]:
         source=SOURCE,
     )
     if outcome.refused:
-        raise DomainError(f"The invented returns were refused: {outcome.refused[0]}")
+        first = outcome.refused[0]
+        raise DomainError(f"The invented returns were refused at {first.place} by rule {first.problem.rule}.")
     return outcome.returns
 
 
@@ -320,8 +331,7 @@ def _publish_edition(year: int) -> None:
     edition = Edition.objects.filter(round=round_, state__in=["candidate", "proposed"]).first()
     if edition is None:
         edition = cci.request_recompute(round_, by=first)
-        if not ledger.run(edition.job_id):
-            _await_other_worker(edition)
+        _compute(edition)
     edition.refresh_from_db()
     if edition.state == Edition.State.FAILED:
         raise DomainError(f"{edition} was not computed; see its job.")
@@ -330,9 +340,10 @@ def _publish_edition(year: int) -> None:
     cci.publish(edition, by=second, digest=edition.digest)
 
 
-def _await_other_worker(edition: Edition) -> None:
-    """Another worker took the edition's job first: wait until it is done."""
-    for _ in range(300):
+def _compute(edition: Edition) -> None:
+    """Compute here, or wait for the worker that took the job first; take over when that one died."""
+    for _ in range(600):
+        ledger.run(edition.job_id)
         edition.refresh_from_db()
         if edition.state != Edition.State.COMPUTING:
             return

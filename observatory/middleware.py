@@ -14,7 +14,8 @@ def content_security_policy(get_response):
     def middleware(request):
         response = get_response(request)
         response.headers.setdefault("Content-Security-Policy", CSP)
-        if request.user.is_authenticated:
+        user = getattr(request, "user", None)  # an answer given before sign-in was looked at has none
+        if user is not None and user.is_authenticated:
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 

@@ -4,6 +4,7 @@ Prepares what is missing, then hands over to supervisord, which starts web, work
 stops all of it on Ctrl-C. `python -m observatory.run announce` waits until the site answers and says where it is.
 """
 
+import fcntl
 import os
 import socket
 import sys
@@ -21,20 +22,21 @@ CONFIG = """\
 [supervisord]
 nodaemon=true
 silent=true
-logfile=/dev/null
-logfile_maxbytes=0
+logfile={var}/log/supervisord.log
+logfile_maxbytes=1MB
+logfile_backups=1
 pidfile={var}/supervisord.pid
 childlogdir={var}/log
 {user}
 
 [program:web]
-command={bin}/gunicorn observatory.wsgi --bind {host}:{port} --worker-class gthread --workers 2 --threads 8 {quiet}
+command="{bin}/gunicorn" observatory.wsgi --bind {host}:{port} --worker-class gthread --workers 2 --threads 8 {quiet}
 [program:worker]
-command={bin}/celery --app observatory worker --pool solo --loglevel WARNING --without-gossip --without-mingle
+command="{bin}/celery" --app observatory worker --pool solo --loglevel WARNING --without-gossip --without-mingle
 [program:beat]
-command={bin}/celery --app observatory beat --loglevel WARNING --pidfile=
+command="{bin}/celery" --app observatory beat --loglevel WARNING --pidfile=
 [program:announce]
-command={bin}/python -m observatory.run announce
+command="{bin}/python" -m observatory.run announce
 """
 PROGRAM = """\
 directory={base}
@@ -90,11 +92,12 @@ def prepare() -> None:
     call_command("collectstatic", verbosity=0, interactive=False)
     from core.jobs import ledger
     from core.jobs.models import Job
+    from observatory.demo import ensure_accounts, renew_password
 
+    renew_password()
     if Job.objects.filter(kind="load_demo", state="done").exists():
         return
     from clusters.seed import load_reference, load_seed
-    from observatory.demo import ensure_accounts
 
     load_reference()
     load_seed()
@@ -109,9 +112,10 @@ def supervise(port: int) -> None:
 
     var = settings.VAR_DIR
     (var / "log").mkdir(parents=True, exist_ok=True)
+    # supervisord reads % as the start of a variable and splits commands as a shell does.
     text = CONFIG.format(
-        var=var,
-        bin=BIN,
+        var=_plain(var),
+        bin=_plain(BIN),
         host=HOST,
         port=port,
         user="user=root" if os.geteuid() == 0 else "",
@@ -119,9 +123,9 @@ def supervise(port: int) -> None:
     )
     for name in ("web", "worker", "beat", "announce"):
         part = PROGRAM.format(
-            base=BASE,
+            base=_plain(BASE),
             autorestart="false" if name == "announce" else "true",
-            stdout="/dev/fd/1" if name == "announce" else var / "log" / f"{name}.log",
+            stdout="/dev/fd/1" if name == "announce" else _plain(var / "log" / f"{name}.log"),
         )
         head, mark, tail = text.partition(f"[program:{name}]\n")
         command, _, rest = tail.partition("\n")
@@ -130,6 +134,22 @@ def supervise(port: int) -> None:
     config.write_text(text)
     os.environ["PORT"] = str(port)
     os.execv(BIN / "supervisord", ["supervisord", "--configuration", str(config)])
+
+
+def _plain(path: Path) -> str:
+    return str(path).replace("%", "%%")
+
+
+def hold_folder(var: Path) -> None:
+    """Let one run at a time use a folder: the lock lives as long as supervisord, which this process becomes."""
+    var.mkdir(parents=True, exist_ok=True)
+    lock = (var / "run.lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise SystemExit(f"Another `make run` uses {var} already. Stop it first (Ctrl-C where it runs).") from None
+    os.set_inheritable(lock.fileno(), True)
+    globals()["_lock"] = lock  # closing it would let go
 
 
 def announce(port: int) -> None:
@@ -177,9 +197,15 @@ def main() -> None:
         announce(port)
         return
     refuse_taken_port(port)
-    say("Preparing …")
-    prepare()
-    supervise(port)
+    try:
+        hold_folder(Path(os.environ.get("OBSERVATORY_VAR", BASE / "var")))
+        say("Preparing …")
+        prepare()
+        supervise(port)
+    except PermissionError as exc:
+        raise SystemExit(
+            f"{exc.filename} cannot be written. Give this account the right, or set OBSERVATORY_VAR."
+        ) from None
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ INSTALLED_APPS = [
     "observatory",
 ]
 MIDDLEWARE = [
+    "observatory.middleware.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -77,16 +78,14 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "observatory.middleware.content_security_policy",
 ]
 
 # Cache: per process and only for what is public and derived
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 # Database
-DATABASES = {
-    "default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}") if DEMO else env.db("DATABASE_URL")
-}
+EMBEDDED = {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR_DIR / "db.sqlite3"}
+DATABASES = {"default": EMBEDDED if DEMO and not env("DATABASE_URL", default="") else env.db("DATABASE_URL")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE: a transaction that reads and then writes takes the write lock at once instead of failing in the middle.
     DATABASES["default"]["OPTIONS"] = {
@@ -97,6 +96,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # Nobody waits for ever behind a stuck session. Long enough for the import of a whole cluster.
+    limits = {"lock_timeout": 15_000, "statement_timeout": 60_000, "idle_in_transaction_session_timeout": 120_000}
+    DATABASES["default"]["OPTIONS"] = {"options": " ".join(f"-c {name}={ms}" for name, ms in limits.items())}
 # Where visitors report an error
 CONTACT_EMAIL = env("CONTACT_EMAIL", default="")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -219,7 +221,7 @@ REDIS_URL = env("REDIS_URL", default="") if DEMO else required_env("REDIS_URL")
 CELERY_BROKER_URL = REDIS_URL or "filesystem://"
 if REDIS_URL:
     # Above the longest task; the sweep of the job ledger, not the broker, is what recovers a dead worker's job.
-    CELERY_BROKER_TRANSPORT_OPTIONS: dict = {"visibility_timeout": 900}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict = {"visibility_timeout": 3900}
 else:
     for _folder in ("broker/queue", "broker/control"):
         (VAR_DIR / _folder).mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,12 @@
 """The smallest valid things. A test names only what it is about."""
 
 import datetime as dt
+from contextlib import contextmanager
 
 import factory
 from django.contrib.auth import get_user_model
 
+from cci.models import Edition
 from clusters.models import Cluster, ClusterRole, Country, Membership, Organisation, Region, Sector, Unit
 from facts.models import FrameEntry, Round
 from facts.services.instruments import register_instrument
@@ -111,3 +113,13 @@ class Town:
                 for unit in self.units
             ]
         )
+
+
+@contextmanager
+def before_publication():
+    """Let a test change what its published editions hold, as if they had been published so."""
+    states = dict(Edition.objects.filter(state__in=["published", "superseded"]).values_list("pk", "state"))
+    Edition.objects.filter(pk__in=states).update(state="candidate")
+    yield
+    for pk, state in states.items():
+        Edition.objects.filter(pk=pk).update(state=state)

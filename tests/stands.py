@@ -34,9 +34,9 @@ def local_postgres() -> str:
     """Return the URL of a local PostgreSQL that lets us make databases, or ''."""
     import psycopg2
 
-    named = [os.environ["DATABASE_URL"]] if os.environ.get("DATABASE_URL") else []
+    named = os.environ.get("DATABASE_URL")
     user = os.environ.get("PGUSER", "postgres")
-    for url in [*named, f"postgres://{user}@127.0.0.1:5432/postgres"]:
+    for url in [named] if named else [f"postgres://{user}@127.0.0.1:5432/postgres"]:
         with contextlib.suppress(psycopg2.Error):
             psycopg2.connect(url.replace("postgres://", "postgresql://"), connect_timeout=3).close()
             return url

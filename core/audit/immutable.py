@@ -3,37 +3,41 @@
 from django.db import migrations
 
 
-def forbid_changes(table: str, *, when: str = "", name: str = "") -> migrations.RunPython:
+def forbid_changes(table: str, *, when: str = "", columns: str = "") -> migrations.RunPython:
     """Return a reversible migration step that refuses UPDATE and DELETE on `table`.
 
-    when : SQL condition over `OLD` that narrows the rule (empty: every row).
+    when : SQL condition over `OLD` that narrows the rule (empty: every row). It may look into other tables.
+    columns : narrow the UPDATE rule to these columns, comma-separated (empty: all).
     """
-    trigger = name or f"{table}_immutable"
+    name = f"{table}_immutable"
+    update_of = f"UPDATE OF {columns}" if columns else "UPDATE"
 
     def forwards(apps, schema_editor):
-        condition = f"WHEN ({when})" if when else ""
+        condition = when or "1 = 1"
         if schema_editor.connection.vendor == "sqlite":
-            for event in ("UPDATE", "DELETE"):
+            for event, short in ((update_of, "update"), ("DELETE", "delete")):
                 schema_editor.execute(
-                    f"CREATE TRIGGER {trigger}_{event.lower()} BEFORE {event} ON {table} {condition} "
-                    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+                    f"CREATE TRIGGER {name}_{short} BEFORE {event} ON {table} WHEN ({condition}) "
+                    f"BEGIN SELECT RAISE(ABORT, '{table}: this row never changes'); END"
                 )
         else:
+            # The condition stands in the function: a trigger's own WHEN may not look into other tables.
             schema_editor.execute(
-                f"CREATE OR REPLACE FUNCTION {trigger}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-                f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
+                f"CREATE OR REPLACE FUNCTION {name}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                f"IF {condition} THEN RAISE EXCEPTION '{table}: this row never changes'; END IF; "
+                "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
             )
             schema_editor.execute(
-                f"CREATE TRIGGER {trigger} BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {condition} "
-                f"EXECUTE FUNCTION {trigger}_refuse()"
+                f"CREATE TRIGGER {name} BEFORE {update_of} OR DELETE ON {table} FOR EACH ROW "
+                f"EXECUTE FUNCTION {name}_refuse()"
             )
 
     def backwards(apps, schema_editor):
         if schema_editor.connection.vendor == "sqlite":
             for event in ("update", "delete"):
-                schema_editor.execute(f"DROP TRIGGER IF EXISTS {trigger}_{event}")
+                schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}_{event}")
         else:
-            schema_editor.execute(f"DROP TRIGGER IF EXISTS {trigger} ON {table}")
-            schema_editor.execute(f"DROP FUNCTION IF EXISTS {trigger}_refuse()")
+            schema_editor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+            schema_editor.execute(f"DROP FUNCTION IF EXISTS {name}_refuse()")
 
     return migrations.RunPython(forwards, backwards)

@@ -4,13 +4,16 @@ A worker holds a job by a lease, renewed while it lives. It commits only through
 `Run.finishing()`, which check in the same transaction that its attempt still holds the job.
 """
 
+import contextlib
 import logging
 import threading
+import time
+import traceback
 from contextlib import contextmanager
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Q
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
@@ -23,6 +26,7 @@ LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
 HEARTBEAT_SECONDS = settings.JOB_LEASE_SECONDS / 4
 WAKE_AGAIN = timedelta(seconds=30)
 MAX_ATTEMPTS = 5
+STALLED_SECONDS = 540  # without a word of progress the heart stops beating and the lease runs out
 logger = logging.getLogger(__name__)
 
 
@@ -83,12 +87,14 @@ class Run:
     def __init__(self, job: Job):
         self.job = job
         self.pk, self.attempt = job.pk, job.attempt
+        self.last_sign = time.monotonic()
 
     def _mine(self):
         return Job.objects.filter(pk=self.pk, attempt=self.attempt, state=Job.State.RUNNING)
 
     def progress(self, stage: str, done: int = 0, total: int = 0) -> None:
         """Say how far the work is; renews the lease. Never inside a transaction of the work itself."""
+        self.last_sign = time.monotonic()
         if not self._mine().update(stage=stage[:120], done=done, total=total, lease_until=_from_now(LEASE)):
             raise LostLease(self.pk)
 
@@ -124,10 +130,18 @@ def run(job_id: int, *, heartbeat: bool = True) -> bool:
         held._mine().update(state=Job.State.DONE, lease_until=None, finished_at=Now())
     except LostLease:
         logger.warning("job %s: lease lost in attempt %s", job.pk, job.attempt)
+    except OperationalError as exc:
+        # A locked or absent database passes: give the job back, to be claimed again by the next sweep.
+        logger.warning("job %s: %s, to be tried again", job.pk, type(exc).__name__)
+        with contextlib.suppress(OperationalError):
+            held._mine().update(lease_until=Now())
     except Exception as exc:
         # Database errors may carry whole rows in their text; only our own refusals are shown.
         shown = str(exc) if isinstance(exc, DomainError) else f"{type(exc).__name__}; see the worker's log."
-        logger.exception("job %s (%s) failed", job.pk, job.kind)
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        logger.error(
+            "job %s (%s) failed: %s at %s:%s", job.pk, job.kind, type(exc).__name__, where.filename, where.lineno
+        )
         held._mine().update(state=Job.State.FAILED, error=shown, lease_until=None, finished_at=Now())
     finally:
         stop.set()
@@ -136,6 +150,9 @@ def run(job_id: int, *, heartbeat: bool = True) -> bool:
 
 def _beat(held: Run, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT_SECONDS):
+        if time.monotonic() - held.last_sign > STALLED_SECONDS:
+            logger.warning("job %s: no progress, heartbeat stopped", held.pk)
+            break
         try:
             if not held._mine().update(lease_until=_from_now(LEASE)):
                 return

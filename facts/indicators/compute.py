@@ -19,6 +19,7 @@ from .label import label_score
 from .weights import MONEY_ITEMS, SIZES, cell_weights, copied_forward
 
 OPERATING = (1, 2)
+IN_SCOPE = (1, 2, 3)
 BASE_YEAR = 2020
 SMALLEST = 1e-300
 GROWTH_LEAST_UNITS = 8
@@ -125,7 +126,7 @@ def coverage_of(tables: Tables, round_year: int) -> pd.DataFrame:
     status = pd.to_numeric(units.get("UA01"), errors="coerce") if len(units) else pd.Series(dtype=float)
     gone = set(units.loc[status.isin([4, 5, 6]), "frame_id"]) if len(units) else set()
     in_scope = frame[~frame["frame_id"].isin(gone)]
-    answered = set(units.loc[status.isin([1, 2, 3]), "frame_id"]) if len(units) else set()
+    answered = set(units.loc[status.isin(IN_SCOPE), "frame_id"]) if len(units) else set()
     accepted = in_scope[in_scope["frame_id"].isin(answered)]
     out = pd.DataFrame(index=pd.Index(tables.codes, name="cluster"))
     out["in_scope"] = in_scope.groupby("cluster").size()
@@ -150,8 +151,8 @@ def coverage_of(tables: Tables, round_year: int) -> pd.DataFrame:
 
 def _copied_share(tables: Tables, round_year: int) -> pd.Series:
     """Copied-forward returns as a share of the returns with a predecessor (check X20), by cluster."""
-    now = _operating(tables.units, round_year)
-    before = _operating(tables.units, round_year - 1).set_index("frame_id").reindex(now["frame_id"])
+    now = _with_status(tables.units, round_year, OPERATING)
+    before = _with_status(tables.units, round_year - 1, OPERATING).set_index("frame_id").reindex(now["frame_id"])
     if before.empty or "UA01" not in before:
         return pd.Series(dtype=float)
     items = {name: now.get(name, np.nan) for name in MONEY_ITEMS}
@@ -169,17 +170,30 @@ def _columns(tables: Tables, round_year: int, definitions: Definitions) -> Colum
     """Line up one round: units with weights, cluster-level answers, the same units one round earlier."""
     many = _multiple_names(definitions)
     place = {code: index for index, code in enumerate(tables.codes)}
-    now = _operating(tables.units, round_year)
+    # Units that were closed for the year stay in the count that weights rest on; figures come from those that worked.
+    present = _with_status(tables.units, round_year, IN_SCOPE)
+    works = pd.to_numeric(present["UA01"], errors="coerce").isin(OPERATING).to_numpy()
+    now = present[works]
     cluster_of = now["cluster"].map(place).to_numpy(dtype=int)
     units = _arrays(now, many)
-    earlier = _operating(tables.units, round_year - 1).set_index("frame_id").reindex(now["frame_id"]).reset_index()
-    before = _arrays(earlier, many)
+    before_all = _with_status(tables.units, round_year - 1, OPERATING)
+    before = _arrays(before_all.set_index("frame_id").reindex(now["frame_id"]).reset_index(), many)
     frame = tables.frame[tables.frame["round"] == round_year].set_index("frame_id")
     scope = frame[frame["in_scope"]]
     counts = np.zeros((len(place), SIZES))
     np.add.at(counts, (scope["cluster"].map(place).to_numpy(dtype=int), scope["size"].to_numpy(dtype=int) - 1), 1)
-    size = frame["size"].reindex(now["frame_id"]).fillna(1).to_numpy(dtype=int)
-    weight = cell_weights(cluster_of, size, counts, before.get("UC01", np.full(len(now), np.nan)))
+    sales = pd.to_numeric(before_all.get("UC01", pd.Series(dtype=float)), errors="coerce")
+    totals = sales.groupby(before_all["cluster"]).sum().reindex(tables.codes).fillna(0).to_numpy(dtype=float)
+    earlier = (
+        pd.Series(sales.to_numpy(), index=before_all["frame_id"]).reindex(present["frame_id"]).to_numpy(dtype=float)
+    )
+    weight = cell_weights(
+        present["cluster"].map(place).to_numpy(dtype=int),
+        frame["size"].reindex(present["frame_id"]).fillna(1).to_numpy(dtype=int),
+        counts,
+        earlier,
+        totals,
+    )[works]
     blank = np.full(len(now), np.nan)
     money = {item: units.get(item, blank) for item in MONEY_ITEMS}
     copied = copied_forward(money, {item: before.get(item, blank) for item in MONEY_ITEMS})
@@ -214,11 +228,12 @@ def _multiple_names(definitions: Definitions) -> set[str]:
     return names
 
 
-def _operating(units: pd.DataFrame, round_year: int) -> pd.DataFrame:
+def _with_status(units: pd.DataFrame, round_year: int, status: tuple[int, ...]) -> pd.DataFrame:
+    """The accepted units of a round whose status (UA01) is one of those, in order of frame id."""
     rows = units[units["round"] == round_year]
     if "UA01" not in rows:
-        return rows
-    return rows[pd.to_numeric(rows["UA01"], errors="coerce").isin(OPERATING)].sort_values("frame_id")
+        return rows.assign(UA01=np.nan)
+    return rows[pd.to_numeric(rows["UA01"], errors="coerce").isin(status)].sort_values("frame_id")
 
 
 def _arrays(rows: pd.DataFrame, many: set[str]) -> dict[str, np.ndarray]:
@@ -327,7 +342,7 @@ def _joined(associations: list[dict]) -> dict:
     association with most members."""
     if len(associations) <= 1:
         return associations[0] if associations else {}
-    largest = max(associations, key=lambda answers: _number(answers.get("AB01")))
+    largest = max(associations, key=lambda answers: answers.get("AB01") or 0)
     joined = dict(largest)
     for name in largest:
         if name[:2] in ("AB", "AD", "AF", "AG") or name == "AC01":

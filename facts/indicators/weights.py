@@ -10,12 +10,18 @@ SIZES = 4
 
 
 def cell_weights(
-    cluster_of: np.ndarray, size: np.ndarray, frame_counts: np.ndarray, earlier_value: np.ndarray
+    cluster_of: np.ndarray,
+    size: np.ndarray,
+    frame_counts: np.ndarray,
+    earlier_value: np.ndarray,
+    earlier_total: np.ndarray,
 ) -> np.ndarray:
     """Weight each accepted unit by N/n of its size class (framework §11.5).
 
-    cluster_of, size (1–4), earlier_value : (n_units,); earlier_value = sales one round earlier, NaN if unknown.
+    cluster_of, size (1–4), earlier_value : (n_units,) accepted units in scope, operating or closed for the year;
+        earlier_value = sales one round earlier, NaN if unknown.
     frame_counts : (n_clusters, 4), units in scope of the frozen frame by size class.
+    earlier_total : (n_clusters,) sales of the whole cluster one round earlier, 0 if unknown.
 
     A class with fewer than 5 accepted units is joined to the next smaller one (the smallest to the next larger).
     Large units with at least 5 % of the cluster's earlier sales count for themselves only. Weights are trimmed at
@@ -24,8 +30,7 @@ def cell_weights(
     n_clusters = len(frame_counts)
     weight = np.ones(len(cluster_of))
     known = np.nan_to_num(earlier_value)
-    totals = np.bincount(cluster_of, weights=known, minlength=n_clusters)[cluster_of]
-    alone = (size == SIZES) & (known > 0) & (known >= DOMINANT_SHARE * totals)
+    alone = (size == SIZES) & (known > 0) & (known >= DOMINANT_SHARE * earlier_total[cluster_of])
     accepted = np.zeros((n_clusters, SIZES))
     np.add.at(accepted, (cluster_of[~alone], size[~alone] - 1), 1)
     frame = frame_counts.astype(float).copy()

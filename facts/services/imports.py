@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from clusters.models import Cluster, ClusterRole, Region, Unit
 from core import policy
 from core.audit.models import record_many
+from core.base import Conflict
 from facts.models import Return, Round
 from facts.validation import Problem, read_answers
 from facts.vault import store
@@ -99,6 +100,8 @@ def save_drafts(
             )
             if outcome.refused or dry_run:
                 raise _Rollback
+    except IntegrityError:
+        raise Conflict("Somebody else brought in the same returns at this moment. Try again.") from None
     except _Rollback:
         if outcome.refused:
             outcome.returns, outcome.created, outcome.updated, outcome.unchanged = [], 0, 0, 0
@@ -107,6 +110,7 @@ def save_drafts(
 
 def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_failing, is_synthetic, source) -> None:
     part = schedule(round_.instrument.version, schedule_code)
+    round_ = Round.objects.select_for_update(of=("self",)).select_related("instrument").get(pk=round_.pk)
     if round_.state != Round.State.OPEN:
         outcome.refused.append(
             RowProblem(
@@ -217,7 +221,11 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
             (
                 "return.import",
                 ret,
-                {"fields": sorted(payloads[ret.pk]["answers"]), "channel": channel, "revision": ret.revision},
+                {
+                    "fields": _changed(earlier.get(ret.pk, EMPTY), payloads[ret.pk]),
+                    "channel": channel,
+                    "revision": ret.revision,
+                },
             )
             for ret in changed
         ],
@@ -226,6 +234,12 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
     outcome.returns = list(every.values())
     outcome.created = len(made)
     outcome.updated = len(changed) - len(made)
+
+
+def _changed(old: Mapping, new: Mapping) -> list[str]:
+    """The questions whose answer or marker differs."""
+    before, after = old["answers"] | old["markers"], new["answers"] | new["markers"]
+    return sorted(code for code in before.keys() | after.keys() if before.get(code) != after.get(code))
 
 
 def _collectors(by) -> dict[int, int]:

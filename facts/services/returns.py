@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from core.audit.models import record, record_many
 from core.base import Conflict, DomainError
-from facts.models import Flag, Return
+from facts.models import Flag, Return, Round
 from facts.validation import Problem, answered_core_share, asked, check, read_answers
 from facts.vault import store
 
@@ -84,6 +84,16 @@ def findings_of(ret: Return, payload: Mapping, context) -> Findings:
     return Findings(problems, codes, given, answered_core_share(part, answers, markers, context), unexplained)
 
 
+def _as_asked(payload: Mapping, codes: Iterable[str]) -> dict:
+    """What is handed in: answers to questions that routing asks. The draft keeps the others, said not to be used."""
+    kept = set(codes)
+    return {
+        **payload,
+        "answers": {code: value for code, value in payload["answers"].items() if code in kept},
+        "markers": {code: value for code, value in payload["markers"].items() if code in kept},
+    }
+
+
 def touched_codes(raw: Mapping, reading) -> list[str]:
     """The questions that a save changes: those sent, but for the values that could not be read."""
     refused = {problem.question for problem in reading.problems}
@@ -119,7 +129,7 @@ def save_answers(
     """
     if not ret.is_editable:
         raise DomainError(f"This return is {ret.get_state_display().lower()}; it can no longer be changed here.")
-    _require_open(ret.round)
+    _require_open([ret])
     taken = Return.objects.filter(pk=ret.pk, revision=expected_revision, state=ret.state).update(
         revision=F("revision") + 1
     )
@@ -151,11 +161,14 @@ def save_answers(
     return Saved(ret, reading.problems, findings.problems)
 
 
-def _require_open(round_) -> None:
-    if round_.state != round_.State.OPEN:
-        raise DomainError(
-            f"Round {round_.year} is {round_.get_state_display().lower()}. Only an open round takes returns."
-        )
+def _require_open(returns: Iterable[Return]) -> None:
+    """Hold the round until the transaction ends, so that it cannot be closed meanwhile; refuse a closed one."""
+    for pk in sorted({ret.round_id for ret in returns}):
+        round_ = Round.objects.select_for_update().get(pk=pk)
+        if round_.state != Round.State.OPEN:
+            raise DomainError(
+                f"Round {round_.year} is {round_.get_state_display().lower()}. Only an open round takes returns."
+            )
 
 
 def explain(returns: Iterable[Return], explanations: Mapping[int, Mapping[str, str]]) -> None:
@@ -179,13 +192,12 @@ def submit(returns: Iterable[Return], *, by, certified_name: str) -> dict[int, s
     returns = list(returns)
     if not certified_name.strip():
         raise DomainError("Whoever certifies gives a name.")
-    seen = {ret.pk: (ret.revision, ret.state) for ret in returns}
+    _require_open(returns)
+    seen = {ret.pk: (ret.revision, ret.version, ret.state) for ret in returns}
     if locked_states(seen) != seen:
         raise Conflict("Somebody else saved this return in the meantime. Look at it again, then submit.")
     if any(not ret.is_editable for ret in returns):
         raise DomainError("Only a draft, or a return that was sent back, can be submitted.")
-    for round_ in {ret.round for ret in returns}:
-        _require_open(round_)
     opened = payloads(returns)
     findings: dict[int, Findings] = {}
     blocking: dict[int, list[Problem]] = {}
@@ -198,7 +210,9 @@ def submit(returns: Iterable[Return], *, by, certified_name: str) -> dict[int, s
     if blocking:
         raise NotSubmittable(blocking)
     now = timezone.now()
-    digests = store.put_versions({(ret.pk, ret.version + 1): opened[ret.pk] for ret in returns})
+    digests = store.put_versions(
+        {(ret.pk, ret.version + 1): _as_asked(opened[ret.pk], findings[ret.pk].asked) for ret in returns}
+    )
     flags = []
     for ret in returns:
         ret.version += 1
@@ -236,12 +250,12 @@ def chunks(items: Iterable, size: int = 500):
         yield items[start : start + size]
 
 
-def locked_states(ids: Iterable[int]) -> dict[int, tuple[int, str]]:
-    """Lock returns until the transaction ends; say revision and state of each."""
+def locked_states(ids: Iterable[int]) -> dict[int, tuple[int, int, str]]:
+    """Lock returns until the transaction ends; say revision, version and state of each."""
     found = {}
     for part in chunks(ids):
         rows = Return.objects.select_for_update().filter(pk__in=part).order_by("pk")
-        found.update({pk: (revision, state) for pk, revision, state in rows.values_list("pk", "revision", "state")})
+        found.update({pk: tuple(rest) for pk, *rest in rows.values_list("pk", "revision", "version", "state")})
     return found
 
 
@@ -267,6 +281,7 @@ def _may_decide(ret: Return, by) -> None:
 @transaction.atomic
 def start_review(ret: Return, *, by) -> None:
     """Take a submitted return into review."""
+    _require_open([ret])
     _may_decide(ret, by)
     if ret.state == Return.State.SUBMITTED:
         _step(ret, Return.State.IN_REVIEW, by)
@@ -291,8 +306,12 @@ def accept(returns: Iterable[Return], *, by, override_reason: str = "") -> None:
     A return whose core questions are answered "don't know" or "refused" needs a reason in words.
     """
     returns = list(returns)
+    _require_open(returns)
+    now_there = locked_states(ret.pk for ret in returns)
     for ret in returns:
         _may_decide(ret, by)
+        if now_there.get(ret.pk, (0, 0, ""))[1] != ret.version:
+            raise Conflict("A newer version was handed in meanwhile. Look at it before you decide.")
     opened = store.open_answers((ret.pk, ret.version) for ret in returns)
     overridden = []
     for ret in returns:
@@ -338,7 +357,7 @@ def send_back(ret: Return, *, by, reason: str) -> None:
     """Give a return back as a draft, with the reason; the submitted version stays as it was."""
     if len(reason.strip()) < EXPLANATION_MIN:
         raise DomainError(f"Say what is to be mended (at least {EXPLANATION_MIN} characters).")
+    _require_open([ret])
     _may_decide(ret, by)
-    store.put_drafts({ret.pk: store.open_answers([(ret.pk, ret.version)])[ret.pk]})
     store.put_notes([(ret.pk, ret.version)], reason.strip()[:2000], by=by)
     _step(ret, Return.State.SENT_BACK, by, decided=True)

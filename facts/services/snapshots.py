@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -29,7 +30,10 @@ def take_snapshot(round_: Round, *, by, progress: Callable[[int, int], None] = l
     digest = content_digest(tables)
     existing = Snapshot.objects.filter(digest=digest).first()
     if existing:
-        if not _folder(digest).exists():
+        try:
+            read_snapshot(existing)
+        except DomainError:  # lost or damaged: the same content is at hand
+            shutil.rmtree(_folder(digest), ignore_errors=True)
             _write(digest, tables)
         return existing
     _write(digest, tables)
@@ -102,7 +106,10 @@ def _write(digest: str, tables: Tables) -> None:
             buffer = io.BytesIO()
             getattr(tables, name).to_parquet(buffer, index=False)
             key_id, sealed = store.seal(buffer.getvalue(), f"snapshot:{digest}:{name}")
-            (draft / f"{name}.parquet.sealed").write_bytes(key_id.encode() + b"\n" + sealed)
+            with (draft / f"{name}.parquet.sealed").open("wb") as file:
+                file.write(key_id.encode() + b"\n" + sealed)
+                file.flush()
+                os.fsync(file.fileno())
         try:
             draft.rename(_folder(digest))
         except OSError:

@@ -47,12 +47,13 @@ def register_indicators() -> None:
 
 
 def store_values(snapshot: Snapshot, values: pd.DataFrame, coverage: pd.DataFrame, rules: Mapping) -> None:
-    """Store the values of a snapshot's round with their published form. The same snapshot stores once.
+    """Store the values of a snapshot's round with their published form; those of a published edition stay.
 
     values : from `compute_round`. coverage : from `coverage_of`. rules : the methodology's publication rules.
     """
-    if snapshot.values.exists():
+    if snapshot.editions.filter(state__in=["published", "superseded"]).exists():
         return
+    snapshot.values.all().delete()
     clusters = dict(Cluster.objects.values_list("code", "pk"))
     indicators = {indicator.code: indicator for indicator in Indicator.objects.all()}
     covered = {

@@ -1,10 +1,10 @@
 """Editions: two people publish, one transaction, one published edition a round, no half of one."""
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from cci.models import Edition
-from cci.services import propose, publish, register_methodology, request_recompute, run_recompute
+from cci.services import decline, propose, publish, register_methodology, request_recompute, run_recompute
 from core.base import Conflict, DomainError
 from core.jobs import ledger
 from tests.factories import open_round, person
@@ -153,3 +153,49 @@ def test_a_changed_methodology_needs_a_new_version(cell):
 
     with pytest.raises(DomainError, match="new version"):
         register_methodology("1.0")
+
+
+def test_a_published_edition_cannot_be_changed_in_the_database(cell, closed):
+    from cci.models import Score, Standing
+    from tests.factories import ClusterFactory
+
+    edition, cluster = candidate(closed), ClusterFactory()
+    Score.objects.create(edition=edition, cluster=cluster, node="CCI", value=50)
+    Standing.objects.create(edition=edition, cluster=cluster, is_ranked=True)
+    Score.objects.update(value=51)  # a candidate may still change
+    propose(edition, by=cell[0], digest=edition.digest)
+    publish(edition, by=cell[1], digest=edition.digest)
+
+    for change in (
+        lambda: Score.objects.update(value=99),
+        lambda: Score.objects.all().delete(),
+        lambda: Standing.objects.update(is_ranked=False),
+        lambda: Edition.objects.update(digest="x"),
+        lambda: Edition.objects.filter(pk=edition.pk)._raw_delete("default"),
+    ):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            change()
+    Edition.objects.update(state="superseded")  # its place among editions is no part of its content
+
+
+def test_an_older_revision_does_not_supersede_a_newer_one(cell, closed):
+    first, second = cell
+    old, new = candidate(closed), candidate(closed, 1)
+    for edition in (old, new):
+        propose(edition, by=first, digest=edition.digest)
+    publish(new, by=second, digest=new.digest)
+
+    with pytest.raises(DomainError, match="newer"):
+        publish(old, by=second, digest=old.digest)
+
+
+def test_a_proposal_can_be_taken_back_with_a_reason(cell, closed):
+    edition = candidate(closed)
+    propose(edition, by=cell[0], digest=edition.digest)
+
+    with pytest.raises(DomainError, match="Say why"):
+        decline(edition, by=cell[1], digest=edition.digest, reason="no")
+    decline(edition, by=cell[1], digest=edition.digest, reason="The tariff of Lahore is wrong.")
+
+    edition.refresh_from_db()
+    assert (edition.state, edition.proposed_by) == ("candidate", None)

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.db import IntegrityError, transaction
 
 from core import policy
 from core.policy import Grant, Role
@@ -82,3 +83,16 @@ def test_only_the_head_submits_and_only_the_supervisor_reviews(two_towns):
         False,
         True,
     ]
+
+
+def test_a_role_without_an_organisation_opens_nothing(two_towns):
+    from clusters.models import Membership
+    from facts.permissions import own_return
+
+    _, _, ours = two_towns
+    Return.objects.filter(pk=ours.pk).update(collector=None)
+
+    for role in (Role.ENTRY, Role.HEAD, Role.CLIENT):
+        assert not Return.objects.filter(own_return(Grant(role, None))).exists()
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Membership.objects.create(user=UserFactory(), role=role.value)

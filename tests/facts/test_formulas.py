@@ -15,11 +15,17 @@ DERIVED = {
 }
 
 
+def _column(values) -> np.ndarray:
+    """Floats, or an object array of tuples for a question with several answers."""
+    if not isinstance(values[0], tuple):
+        return np.array(values, dtype=float)
+    several = np.empty(len(values), dtype=object)
+    several[:] = values
+    return several
+
+
 def columns(units=None, clusters=None, of=(0, 0, 0), weight=(1.0, 1.0, 2.0), previous=None, matched=None) -> Columns:
-    units = {
-        name: np.array(values, dtype=object if isinstance(values[0], tuple | None) and name.startswith("UG") else float)
-        for name, values in (units or {}).items()
-    }
+    units = {name: _column(values) for name, values in (units or {}).items()}
     return Columns(
         units=units,
         cluster_of=np.array(of),
@@ -124,7 +130,7 @@ def test_a_formula_cannot_reach_python(text):
 
 def test_weights_are_frame_over_answers():
     weight = cell_weights(
-        np.zeros(10, dtype=int), np.array([1] * 5 + [2] * 5), np.array([[20, 10, 0, 0]]), np.full(10, NAN)
+        np.zeros(10, dtype=int), np.array([1] * 5 + [2] * 5), np.array([[20, 10, 0, 0]]), np.full(10, NAN), np.zeros(1)
     )
 
     assert weight.tolist() == [4.0] * 5 + [2.0] * 5
@@ -132,7 +138,7 @@ def test_weights_are_frame_over_answers():
 
 def test_a_thin_class_is_joined_to_the_smaller_one():
     weight = cell_weights(
-        np.zeros(8, dtype=int), np.array([1] * 6 + [2] * 2), np.array([[12, 4, 0, 0]]), np.full(8, NAN)
+        np.zeros(8, dtype=int), np.array([1] * 6 + [2] * 2), np.array([[12, 4, 0, 0]]), np.full(8, NAN), np.zeros(1)
     )
 
     assert weight.tolist() == [2.0] * 8
@@ -140,7 +146,11 @@ def test_a_thin_class_is_joined_to_the_smaller_one():
 
 def test_a_dominant_firm_counts_for_itself_only():
     weight = cell_weights(
-        np.zeros(7, dtype=int), np.array([1] * 6 + [4]), np.array([[12, 0, 0, 3]]), np.array([1.0] * 6 + [50.0])
+        np.zeros(7, dtype=int),
+        np.array([1] * 6 + [4]),
+        np.array([[12, 0, 0, 3]]),
+        np.array([1.0] * 6 + [50.0]),
+        np.array([56.0]),
     )
 
     assert weight[-1] == 1.0
@@ -149,7 +159,7 @@ def test_a_dominant_firm_counts_for_itself_only():
 
 def test_weights_add_up_to_the_frame_after_trimming():
     size = np.array([1] * 60 + [2] * 5)
-    weight = cell_weights(np.zeros(65, dtype=int), size, np.array([[60, 100, 0, 0]]), np.full(65, NAN))
+    weight = cell_weights(np.zeros(65, dtype=int), size, np.array([[60, 100, 0, 0]]), np.full(65, NAN), np.zeros(1))
 
     assert weight.max() < 20
     assert weight.sum() == pytest.approx(160)
@@ -167,3 +177,38 @@ def test_copying_is_three_items_by_one_factor():
     }
 
     assert copied_forward(now, before).tolist() == [True, False, True]
+
+
+def test_a_firm_closed_for_the_year_stays_in_the_count_that_weights_rest_on():
+    """Framework §11.5: w = N / n accepted. Ten of ten answered, half of them closed: each stands for itself."""
+    import pandas as pd
+
+    from cci.methodology import load_method
+    from facts.indicators.compute import Tables, _columns
+
+    ids = [f"u{n}" for n in range(10)]
+    units = pd.DataFrame(
+        {"round": 2025, "cluster": "A", "frame_id": ids, "UA01": [1] * 5 + [3] * 5, "UC01": [9.0] * 5 + [NAN] * 5}
+    )
+    frame = pd.DataFrame(
+        {"round": 2025, "cluster": "A", "frame_id": ids, "size": 1, "prior_employment": 5, "in_scope": True}
+    )
+    empty = pd.DataFrame(columns=["round", "schedule", "subject", "cluster", "region", "answers"])
+    context = pd.DataFrame(columns=["country", "year", "inflation_pct", "ppp_lcu_per_usd", "fx_lcu_per_usd"])
+    clusters = pd.DataFrame({"code": ["A"], "country": "PK", "region": "", "sector": "", "fiscal_year_end_month": 6})
+
+    columns = _columns(Tables(units, frame, empty, context, clusters), 2025, load_method("1.0").definitions)
+
+    assert columns.weight.tolist() == [1.0] * 5
+
+
+def test_an_innovator_without_any_support_counts_half_and_a_blank_drops_nobody():
+    from cci.methodology import load_method
+
+    formula = next(i.formula for i in load_method("1.0").definitions.indicators if i.code == "O501")
+    data = columns(
+        {"UG02": [("prod",), ("none",), ("proc",)], "UC05": [NAN, NAN, 5.0], "UG01": [NAN, 0.0, 0.0]},
+        weight=(1.0, 1.0, 1.0),
+    )
+
+    assert evaluate(formula, data, DERIVED).values[0] == pytest.approx(100 * (0.5 + 0 + 1) / 3)

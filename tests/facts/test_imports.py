@@ -225,3 +225,22 @@ def test_the_command_imports_and_refuses(town, tmp_path, capsys):
     with pytest.raises(CommandError, match="no active account"):
         call_command("import_returns", good, "--round", "2026", "--as", "nobody")
     assert Return.objects.count() == 1
+
+
+def test_a_cell_that_shows_twelve_per_cent_is_twelve():
+    book = openpyxl.Workbook()
+    book.active.append(["unit", "UC04"])
+    book.active.append(["x", 0.12])
+    book.active["B2"].number_format = "0%"
+    out = io.BytesIO()
+    book.save(out)
+
+    assert read_table(out.getvalue(), "r.xlsx").rows[0][1]["UC04"] == "12"
+
+
+@pytest.mark.parametrize(
+    "content", [b",".join(b"c%d" % n for n in range(60_000)) + b"\n1", b"unit\n" + b"\n" * 9_000_000]
+)
+def test_a_file_of_the_wrong_shape_is_refused_at_once(content):
+    with pytest.raises(FileProblem, match="columns|rows"):
+        read_table(content, "r.csv")

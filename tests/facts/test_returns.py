@@ -5,9 +5,19 @@ from django.db import DatabaseError, connection, transaction
 
 from core.audit.models import Event
 from core.base import Conflict, DomainError
-from facts.models import Flag, Return
+from facts.models import Flag, Return, Round
 from facts.services.imports import Row, save_drafts
-from facts.services.returns import NotSubmittable, accept, payloads, save_answers, send_back, start_review, submit
+from facts.services.returns import (
+    NotSubmittable,
+    accept,
+    explain,
+    payloads,
+    save_answers,
+    send_back,
+    start_review,
+    submit,
+)
+from facts.services.rounds import close_round
 from facts.vault.models import SealedAnswers
 from facts.vault.store import open_answers
 from tests.facts.valid_returns import UNIT
@@ -192,3 +202,36 @@ def test_ten_returns_cost_no_more_queries_than_two(town, django_assert_max_num_q
         submit(returns, by=town.head, certified_name="A. Person")
     with django_assert_max_num_queries(20):
         accept(returns, by=town.supervisor)
+
+
+def test_a_version_that_nobody_looked_at_is_not_accepted(town):
+    ret = draft(town)
+    submit([ret], by=town.head, certified_name="A. Person")
+    seen = Return.objects.get(pk=ret.pk)
+    send_back(ret, by=town.supervisor, reason="Please look at sales again.")
+    save_answers(ret, {"UC06": "90000"}, by=town.entry, expected_revision=ret.revision)
+    submit([ret], by=town.head, certified_name="A. Person")
+
+    with pytest.raises(Conflict, match="newer version"):
+        accept([seen], by=town.supervisor)
+
+
+def test_answers_that_nobody_asked_for_are_not_handed_in(town):
+    ret = draft(town, UF02=0, UF03=99)
+    explain([ret], {ret.pk: {"UF03-route": "It was typed by mistake."}})
+
+    submit([ret], by=town.head, certified_name="A. Person")
+
+    assert "UF03" not in open_answers([(ret.pk, 1)])[ret.pk]["answers"]
+    assert open_answers([(ret.pk, 0)])[ret.pk]["answers"]["UF03"] == 99
+
+
+def test_a_round_that_was_closed_meanwhile_takes_no_submission_and_no_decision(town):
+    one, two = draft(town), draft(town, unit=1)
+    submit([one], by=town.head, certified_name="A. Person")
+    close_round(Round.objects.get(pk=town.round.pk), by=town.staff)
+
+    with pytest.raises(DomainError, match="is closed"):
+        submit([two], by=town.head, certified_name="A. Person")
+    with pytest.raises(DomainError, match="is closed"):
+        accept([one], by=town.supervisor)

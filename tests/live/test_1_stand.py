@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 from .conftest import BASE, until
 
@@ -35,13 +36,16 @@ def test_a_worker_killed_while_loading_goes_on_where_it_stopped(stand):
 
 def test_a_worker_killed_while_computing_leaves_no_half_edition(stand, visitor):
     analyst = visitor("demo-analyst")
-    analyst.post("/workspace/editions/recompute/", page="/workspace/editions/", round="2025")
+    fields = {"page": "/workspace/editions/", "round": "2025"}
+    click = threading.Thread(target=analyst.post, args=["/workspace/editions/recompute/"], kwargs=fields)
+    click.start()  # the answer may take longer than the computation
 
     def running():
         return stand.query("SELECT id FROM jobs_job WHERE kind = 'recompute_cci' AND state = 'running'")
 
     until(running, 30, "the computation runs")
     stand.kill_worker()
+    click.join()
     edition = stand.query("SELECT id, state FROM cci_edition WHERE label = '2025.1'")[0]
     scores = stand.value(f"SELECT count(*) FROM cci_score WHERE edition_id = {edition[0]}")
     assert edition[1] == "computing"

@@ -13,15 +13,15 @@ OWN = ("entry", "head", "staff", "supervisor")
 PAGES = {
     "workspace": {*OWN, *OFFICE},
     "facts:returns": {*OWN, "analyst", "auditor"},
-    "facts:import": set(OWN),
-    "facts:template": set(OWN),
+    "facts:import": {*OWN, "analyst"},
+    "facts:template": {*OWN, "analyst"},
     "facts:review": {"supervisor", "analyst"},
     "clusters:profiles": set(OWN),
     "cci:editions": {"analyst", "auditor"},
     "cci:close-round": {"analyst"},
 }
 ACTS = {
-    "facts:start": set(OWN),
+    "facts:start": {*OWN, "analyst"},
     "cci:recompute": {"analyst"},
     "cci:close-round": {"analyst"},
 }
