@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.views.generic import TemplateView, View
 
 from cci.models import Edition, Score
-from cci.services import propose, publish, request_recompute
+from cci.services import decline, propose, publish, request_recompute
 from core import policy
 from core.base import DomainError
 from core.policy.views import PolicyMixin
@@ -192,6 +192,9 @@ class EditionPage(PolicyMixin, TemplateView):
                 policy.require(request.user, "edition.publish", edition)
                 publish(edition, by=request.user, digest=digest)
                 messages.success(request, f"{edition} is published.")
+            elif request.POST.get("decision") == "decline":
+                decline(edition, by=request.user, digest=digest, reason=request.POST.get("reason", ""))
+                messages.success(request, f"The proposal of {edition.label} is taken back; the reason is on record.")
             else:
                 propose(edition, by=request.user, digest=digest)
                 messages.success(request, f"{edition} is proposed. A second analyst publishes it.")

@@ -213,6 +213,9 @@ class ReviewReturn(PolicyMixin, TemplateView):
         return ret.state in (Return.State.SUBMITTED, Return.State.IN_REVIEW)
 
 
+KEPT = "never shown for one firm"
+
+
 def _blocks(ret: Return, opened: reading.Opened) -> list[dict]:
     """Every asked question with its answer, last round's and the change."""
     answers, markers, prev = opened.payload["answers"], opened.payload["markers"], opened.context.prev
@@ -223,17 +226,18 @@ def _blocks(ret: Return, opened: reading.Opened) -> list[dict]:
         rows = []
         for code in part.asked:
             question = questions[code]
-            text = markers.get(code) or typed(question, answers.get(code), 1)
+            kept = not question.shown_at_unit_level  # an opinion that nobody but its firm sees
+            text = "" if kept else markers.get(code) or typed(question, answers.get(code), 1)
             rows.append(
                 {
                     "code": code,
                     "short": question.short,
                     "core": question.core,
-                    "answer": in_words(question, text) if text else "",
+                    "answer": KEPT if kept else in_words(question, text) if text else "",
                     "is_marker": text in MARKERS,
                     "unit": unit_of(question, _unscaled(ret)),
-                    "previous": last_year(question, prev.get(code), 1),
-                    "change": change_words(question, answers.get(code), prev.get(code)),
+                    "previous": "" if kept else last_year(question, prev.get(code), 1),
+                    "change": "" if kept else change_words(question, answers.get(code), prev.get(code)),
                     "flagged": code in flagged,
                     "is_number": question.kind in ("integer", "decimal", "percent", "money"),
                 }

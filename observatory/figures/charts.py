@@ -9,9 +9,14 @@ from .parts import SVG, figure, known, label, median_of, pct, shorten, spoken, s
 def axis(marks: Sequence[float], at: Callable[[float], float], y: float) -> list[str]:
     """The round numbers under a horizontal scale; the first and last stay inside the figure."""
     parts = [tag("line", cls="fig-axis", x1=0, x2="100%", y1=y, y2=y)]
+    last = len(marks) - 1
+    # Long numbers would run into each other on a phone: name every second mark, the last one among them.
+    every = 2 if last > 3 and max(len(spoken(mark)) for mark in marks) > 5 else 1
     for i, mark in enumerate(marks):
-        anchor = "start" if i == 0 else "end" if i == len(marks) - 1 else "middle"
+        anchor = "start" if i == 0 else "end" if i == last else "middle"
         parts.append(tag("line", cls="fig-axis", x1=pct(at(mark)), x2=pct(at(mark)), y1=y, y2=y + 4))
+        if (last - i) % every:
+            continue
         parts.append(label(spoken(mark), cls="fig-tick", x=pct(at(mark)), y=y + 18, text_anchor=anchor))
     return parts
 

@@ -26,6 +26,14 @@ def test_a_review_shows_values_and_flags_but_no_name(town, door, drafted, words)
     assert Event.objects.get(action="return.open").detail == {"purpose": "review", "version": 1}
 
 
+def test_a_firms_opinion_of_its_neighbours_is_shown_to_nobody(town, door, submitted, words):
+    """UH05: “never shown to anyone at unit level”."""
+    page = words(door(town.supervisor).get(page_of(submitted(UH05=5))))
+
+    assert "never shown for one firm" in page
+    assert "Strongly agree" not in page
+
+
 def test_sending_back_needs_words_and_makes_a_draft_with_them(town, door, submitted, words):
     ret, client = submitted(), door(town.supervisor)
 
