@@ -2,12 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 
 from django.utils import timezone
 
+from clusters.models import Cluster
 from facts.models import FiscalYear, FrameEntry, Return, Round
-from facts.validation import Context
+from facts.validation import Context, Lookups
 from facts.vault import store
 
 from .instruments import lookups
@@ -72,6 +74,7 @@ def contexts_for(round_: Round, returns: list[Return], *, with_unit_shares: bool
     shares = _member_shares(round_, clusters.values()) if with_unit_shares else {}
     countries = {c.country_id for c in clusters.values()} | {r.region.country_id for r in returns if r.region_id}
     year_ends = {country: fiscal_year_end(country, round_.year) for country in countries}
+    names = _cluster_names(returns)
     as_of = min(timezone.localdate(), round_.closes_on)
     contexts = {}
     for ret in returns:
@@ -94,9 +97,25 @@ def contexts_for(round_: Round, returns: list[Return], *, with_unit_shares: bool
             fy_end=year_ends.get(country),
             today=as_of,
             values={name: value for name, value in values.items() if value is not None},
-            lookups=lookups(),
+            lookups=_lookups_of(ret, names),
         )
     return contexts
+
+
+def _cluster_names(returns: list[Return]) -> dict[str, set[int]]:
+    """Name and region together → clusters that have them; only where a cluster schedule asks."""
+    names: dict[str, set[int]] = defaultdict(set)
+    if any(ret.schedule == "CLUSTER" for ret in returns):
+        for pk, name, region in Cluster.objects.values_list("pk", "name", "region_id"):
+            names[f"{name}{region or ''}"].add(pk)
+    return names
+
+
+def _lookups_of(ret: Return, names: dict[str, set[int]]) -> Lookups:
+    """The classifications; for a cluster schedule also whether another cluster of the region has its name."""
+    if ret.schedule != "CLUSTER":
+        return lookups()
+    return replace(lookups(), is_unique=lambda text: not names.get(text, set()) - {ret.cluster_id})
 
 
 def _member_shares(round_: Round, clusters) -> dict[int, float]:

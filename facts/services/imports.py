@@ -156,6 +156,7 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
     every = existing | made
     # Scope before all else: of a foreign respondent not even the state of its return, or how an answer reads, is told.
     writable = _writable(every, by)
+    field_clusters = _field_clusters(by)
     seen: dict[str, str] = {}
     readings = {}
     for row in rows:
@@ -187,6 +188,9 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
         reading = read_answers(part, row.raw, scale=scale, lookups=lookups())
         readings[row.subject] = reading
         outcome.refused += [RowProblem(row.place, row.subject, problem) for problem in reading.problems]
+        for code, option in _staff_only(part, reading.answers):
+            if ret.cluster_id not in field_clusters:
+                outcome.refused.append(_for_field_staff(row, code, option))
     if outcome.refused:
         return
     earlier = store.open_answers((ret.pk, 0) for ret in existing.values())
@@ -251,6 +255,28 @@ def _collectors(by) -> dict[int, int]:
     ]
     roles = ClusterRole.objects.filter(organisation__in=organisations, role__in=["association", "collector"])
     return dict(roles.order_by("pk").values_list("cluster_id", "organisation_id"))
+
+
+def _field_clusters(by) -> set[int]:
+    """Clusters for which the person's organisation was appointed to collect: its people visit firms."""
+    organisations = [grant.organisation_id for grant in policy.grants_of(by) if grant.organisation_id]
+    roles = ClusterRole.objects.filter(organisation__in=organisations, role="collector")
+    return set(roles.values_list("cluster_id", flat=True))
+
+
+def _staff_only(part, answers: Mapping[str, Any]):
+    """Yield (question, option) of answers that only field staff may give."""
+    for code, value in answers.items():
+        for option in part.questions[code].options:
+            if option.staff_only and option.code == value:
+                yield code, option
+
+
+def _for_field_staff(row: Row, code: str, option) -> RowProblem:
+    message = f"“{option.label}” is for field staff who visited the firm."
+    return RowProblem(
+        row.place, row.subject, Problem(code, f"{code}-staff", "hard", message, "Choose what the firm itself says.")
+    )
 
 
 def _unknown(row: Row, schedule_code: str) -> RowProblem:

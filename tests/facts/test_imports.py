@@ -244,3 +244,30 @@ def test_a_cell_that_shows_twelve_per_cent_is_twelve():
 def test_a_file_of_the_wrong_shape_is_refused_at_once(content):
     with pytest.raises(FileProblem, match="columns|rows"):
         read_table(content, "r.csv")
+
+
+def test_only_field_staff_may_say_that_a_firm_was_not_found_or_refused(town):
+    from clusters.models import ClusterRole
+
+    content = csv_bytes({"unit": town.units[0].frame_id, "UA01": "8"})
+    outcome = import_file(content, "r.csv", round_=town.round, by=town.entry)
+    assert [p.problem.rule for p in outcome.refused] == ["UA01-staff"]
+
+    ClusterRole.objects.create(cluster=town.cluster, organisation=town.association, role="collector")
+    assert import_file(content, "r.csv", round_=town.round, by=town.entry).created == 1
+
+
+def test_a_cluster_cannot_take_the_name_of_another_in_its_region(town):
+    from tests.factories import ClusterFactory
+    from tests.facts.valid_returns import CLUSTER
+
+    other = ClusterFactory(name="Knitwear, Lahore")
+    row = {"cluster": town.cluster.code, "CA01": other.name, "CA05": other.region_id}
+    assert CLUSTER["CA01"] != other.name
+
+    outcome = import_file(csv_bytes(row), "r.csv", round_=town.round, by=town.staff)
+
+    assert "CA01-H1" in {p.problem.rule for p in outcome.refused}
+    assert not import_file(
+        csv_bytes({**row, "CA01": town.cluster.name}), "r.csv", round_=town.round, by=town.staff
+    ).refused

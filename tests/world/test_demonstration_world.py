@@ -264,3 +264,17 @@ def test_the_snapshot_holds_no_identity(outcome):
 
     assert "Invented Street" not in text
     assert "Unit 0001" not in text
+
+
+def test_the_nightly_schedule_computes_open_rounds_as_provisional():
+    from cci.services import recompute_open_rounds
+    from core.jobs import ledger
+
+    assert recompute_open_rounds() == 1
+    assert recompute_open_rounds() == 1  # a second night before the first is done: still one edition
+    edition = Edition.objects.get(is_provisional=True)
+    ledger.run(edition.job_id, heartbeat=False)
+
+    edition.refresh_from_db()
+    assert (edition.label, edition.state) == ("2026-provisional", "candidate")
+    assert not Edition.objects.public().filter(round__year=2026).exists()
