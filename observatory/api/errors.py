@@ -8,7 +8,6 @@ from django.core.signals import got_request_exception
 from django.db import OperationalError
 from django.http import Http404, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
-from rest_framework.views import set_rollback
 
 from core.base import Conflict, DomainError
 
@@ -93,6 +92,9 @@ def _entries(detail, path=()):
 
 def problem_details(exc, context):
     """Turn every exception of a view into a problem; what is not expected goes to the log and answers 500."""
+    # Imported here: this module is named in the settings that `rest_framework.views` reads while it is imported.
+    from rest_framework.views import set_rollback
+
     set_rollback()
     if isinstance(exc, Http404):
         return problem(404, NOTHING_HERE)
