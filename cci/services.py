@@ -290,6 +290,9 @@ def propose(edition: Edition, *, by, digest: str) -> None:
     Round.objects.select_for_update().get(pk=edition.round_id)
     if edition.state != Edition.State.CANDIDATE or digest != edition.digest:
         raise Conflict("This is not the edition as computed last. Look at it again before you propose it.")
+    same = Edition.objects.filter(state=Edition.State.PUBLISHED, digest=digest).first()
+    if same:
+        raise DomainError(f"These are the very figures of {same}, which is published. There is nothing new to publish.")
     _moved(edition, "candidate", state=Edition.State.PROPOSED, proposed_by=by, proposed_at=timezone.now())
     record("edition.propose", edition, by=by, label=edition.label, digest=digest)
 

@@ -1,6 +1,8 @@
 """What the documents say is there, is there."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,17 @@ def test_each_dependency_says_why():
 
     assert len(lines) > 10
     assert [line for line in lines if "#" not in line] == []
+
+
+def test_the_sample_index_of_the_readme_computes(tmp_path):
+    line = next(x for x in (BASE / "README.md").read_text().splitlines() if "sample-index/iData.csv" in x)
+    arguments = re.search(r"cci\.engine (run .*?) --out", line)[1].split()
+
+    answer = subprocess.run(
+        [sys.executable, "-m", "cci.engine", *arguments, "--out", str(tmp_path)], cwd=BASE, check=False, timeout=60
+    )
+
+    assert answer.returncode == 0
+    ranks = (tmp_path / "ranks.csv").read_text().splitlines()
+    assert ranks[0].split(",")[0] == "uCode"
+    assert len(ranks) == 6

@@ -454,11 +454,12 @@ def words_of(bands: Sequence[Band]) -> tuple[str, str]:
     if len(first.places) > 1:
         return (
             f"Band {first.letter}",
-            f"{len(first.places)} clusters between ranks {first.first} and {first.last}; their order is not settled",
+            f"{len(first.places)} clusters between ranks {first.first} and {first.last}; their order depends on the "
+            "weights",
         )
     if first is last:
-        return f"Band {first.letter}", "one cluster, its place is settled"
-    return f"Bands {first.letter}–{last.letter}", "one cluster each, their places are settled"
+        return f"Band {first.letter}", "one cluster, its place holds whatever the weights"
+    return f"Bands {first.letter}–{last.letter}", "one cluster each, their places hold whatever the weights"
 
 
 @method_decorator(gzip_page, name="dispatch")

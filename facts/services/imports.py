@@ -11,7 +11,7 @@ from core import policy
 from core.audit.models import record_many
 from core.base import Conflict
 from facts.models import Return, Round
-from facts.validation import Problem, read_answers
+from facts.validation import Problem, Reading, read_answers
 from facts.vault import store
 
 from .contexts import contexts_for
@@ -158,7 +158,8 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
     writable = _writable(every, by)
     field_clusters = _field_clusters(by)
     seen: dict[str, str] = {}
-    readings = {}
+    readings: dict[str, Reading] = {}
+    readable: list[Row] = []
     for row in rows:
         if row.subject in seen:
             outcome.refused.append(
@@ -186,17 +187,18 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
             )
             continue
         reading = read_answers(part, row.raw, scale=scale, lookups=lookups())
-        readings[row.subject] = reading
         outcome.refused += [RowProblem(row.place, row.subject, problem) for problem in reading.problems]
+        if not reading.problems:
+            readings[row.subject] = reading
+            readable.append(row)
         for code, option in _staff_only(part, reading.answers):
             if ret.cluster_id not in field_clusters:
                 outcome.refused.append(_for_field_staff(row, code, option))
-    if outcome.refused:
-        return
+    # Rows that can be read are checked even where others cannot: a person mends everything in one go.
     earlier = store.open_answers((ret.pk, 0) for ret in existing.values())
     contexts = contexts_for(round_, list(every.values()))
     payloads, changed = {}, []
-    for row in rows:
+    for row in readable:
         ret, reading = every[row.subject], readings[row.subject]
         old = earlier.get(ret.pk, EMPTY)
         payload = merged(old, row.raw, reading, row.explanations)

@@ -320,7 +320,10 @@ class ReturnSection(PolicyMixin, TemplateView):
         else:
             raise Http404
         form = SectionForm(reading.judged(ret, payload), section)
-        return self.show(ret, form, form.fields(mark_missing="check" in request.GET))
+        fields = form.fields(mark_missing="check" in request.GET)
+        if not ret.is_editable:  # once handed in, an opinion of the neighbours is nobody's to read
+            fields = [one for one in fields if one.question.shown_at_unit_level]
+        return self.show(ret, form, fields)
 
     def show(self, ret, form, fields, *, saved=None, status=200):
         sections = form.opened.sections

@@ -271,3 +271,12 @@ def test_a_cluster_cannot_take_the_name_of_another_in_its_region(town):
     assert not import_file(
         csv_bytes({**row, "CA01": town.cluster.name}), "r.csv", round_=town.round, by=town.staff
     ).refused
+
+
+def test_everything_that_is_wrong_is_said_at_once(town):
+    content = csv_bytes(unit_row(town, UC01="twenty"), unit_row(town, 1, UB01=21))
+
+    rules = {p.problem.rule for p in import_file(content, "r.csv", round_=town.round, by=town.entry).refused}
+
+    assert rules == {"UC01-type", "UB01-H2", "UB01-H3"}
+    assert not Return.objects.exists()

@@ -11,7 +11,9 @@ FIRST = ["rest_framework.views", "observatory.demo", "observatory.api.errors", "
 
 @pytest.mark.parametrize("module", FIRST)
 def test_it_can_be_the_first_import(module):
-    code = f"import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'; django.setup(); import {module}"
+    code = (
+        f"import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'; django.setup(); import {module}"
+    )
     answer = subprocess.run(
         [sys.executable, "-W", "error::ImportWarning", "-c", code],
         cwd=Path(__file__).resolve().parents[2],
