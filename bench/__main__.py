@@ -27,7 +27,7 @@ def table(title: str, rows: list[tuple[str, float, float]]) -> None:
     """Print name, seconds, floor and their ratio."""
     print(f"\n{title}\n{'':46}{'seconds':>10}{'floor':>10}{'ratio':>8}")
     for name, seconds, floor in rows:
-        print(f"{name:46}{seconds:10.3f}{floor:10.3f}{seconds / floor:8.1f}")
+        print(f"{name:46}{seconds:10.4f}{floor:10.4f}{seconds / floor:8.1f}")
 
 
 def engine() -> None:

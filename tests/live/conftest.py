@@ -63,7 +63,7 @@ class Stand:
         import psycopg2
 
         self.admin = url.replace("postgres://", "postgresql://")
-        self.name = f"observatory_live_{os.getpid()}"
+        self.name = f"observatory_live_{os.getpid()}_{self.port}"
         connection = psycopg2.connect(self.admin)
         connection.autocommit = True
         with connection.cursor() as cursor:
