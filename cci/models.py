@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from clusters.models import Cluster
 from core.jobs.models import Job
-from facts.models import Round, Snapshot
+from facts.models import Reliability, Round, Snapshot
 
 from .querysets import EditionQuerySet
 
@@ -105,8 +105,11 @@ class Score(models.Model):
     value = models.FloatField(null=True)
     rank = models.PositiveSmallIntegerField(null=True)
     n_ranked = models.PositiveSmallIntegerField(default=0)
-    rank_low = models.PositiveSmallIntegerField(null=True, help_text="5 % quantile of the rank over weight draws.")
-    rank_high = models.PositiveSmallIntegerField(null=True, help_text="95 % quantile of the rank over weight draws.")
+    rank_low = models.PositiveSmallIntegerField(
+        null=True, help_text="5 % quantile of its rank over resampled firms and drawn weights."
+    )
+    rank_high = models.PositiveSmallIntegerField(null=True, help_text="95 % quantile, likewise.")
+    se = models.FloatField(null=True, help_text="Standard error of the score over resampled firms.")
     coverage = models.FloatField(null=True, help_text="Share of the node's effective weight that was observed.")
 
     class Meta:
@@ -122,6 +125,8 @@ class Standing(models.Model):
         RESPONSE = "response", "too few of its firms answered"
         COPIED = "copied", "too many of its figures repeat the year before"
         FEW_UNITS = "few_units", "fewer than 15 operating firms answered"
+        RELIABILITY = "reliability", "the data are not reliable enough yet"
+        ASSOCIATION = "association", "the association is not yet organised as the index asks"
         SCHEDULES = "schedules", "the cluster, association or region schedule is not accepted"
         INCOMPLETE = "incomplete", "too little of the index could be computed"
 
@@ -129,6 +134,7 @@ class Standing(models.Model):
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
     is_ranked = models.BooleanField()
     reason = models.CharField(max_length=12, choices=Reason, blank=True)
+    status = models.CharField(max_length=12, choices=Reliability.Status, default=Reliability.Status.NOT_ELIGIBLE)
     response_share = models.FloatField(null=True)
     employment_share = models.FloatField(null=True)
     n_units = models.PositiveIntegerField(default=0)

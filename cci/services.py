@@ -22,6 +22,7 @@ from facts.services.values import store_values
 
 from .methodology import Method, load_method, rank_intervals
 from .models import Edition, Methodology, Score, Standing
+from .standings import standings_of
 
 CURRENT = "1.0"
 
@@ -132,7 +133,7 @@ def compute_edition(tables, round_year: int, method: Method, snapshot_digest: st
     computed = compute(data, method.meta, method.engine_config, goalposts=method.goalposts)
     scores = computed.tables["scores"].set_index("uCode")
     observed = computed.tables["coverage"].set_index("uCode")
-    standings = _standings(coverage, scores, method)
+    standings = standings_of(tables, round_year, coverage, scores, method)
     ranked = [code for code, reason in standings.items() if not reason]
     ranks = rank(scores.loc[ranked]) if ranked else scores.loc[[]]
     pillar_weights = pd.Series({node.code: node.weight for node in method.definitions.pillars})
@@ -165,29 +166,6 @@ def _admit_proxy(by_round: dict, method: Method) -> None:
         if year not in method.content["proxy_rounds"]:
             proxy = values["indicator"].isin(estimated)
             values.loc[proxy, ["value", "status", "reason"]] = [float("nan"), "O", "no assessment yet"]
-
-
-def _standings(coverage: pd.DataFrame, scores: pd.DataFrame, method: Method) -> dict[str, str]:
-    """The reason that keeps each cluster from being ranked; '' where it is ranked."""
-    rules, out = method.content["coverage"], {}
-    for code, row in coverage.iterrows():
-        small = row["in_scope"] < rules["small_frame"]
-        enough = row["response_share"] >= rules["small_frame_response"] if small else row["operating"] >= rules["units"]
-        if row["in_scope"] == 0 or not (
-            row["response_share"] >= rules["response_share"] and row["employment_share"] >= rules["employment_share"]
-        ):
-            out[code] = Standing.Reason.RESPONSE.value
-        elif row["copied_share"] > rules["copied_share"]:
-            out[code] = Standing.Reason.COPIED.value
-        elif not enough:
-            out[code] = Standing.Reason.FEW_UNITS.value
-        elif not (row["cluster"] and row["association"] and row["region"]):
-            out[code] = Standing.Reason.SCHEDULES.value
-        elif pd.isna(scores["CCI"].get(code)):
-            out[code] = Standing.Reason.INCOMPLETE.value
-        else:
-            out[code] = ""
-    return out
 
 
 def _digest(snapshot_digest, method: Method, scores, ranks, intervals, standings) -> str:

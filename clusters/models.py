@@ -349,6 +349,9 @@ class Membership(models.Model):
     organisation = models.ForeignKey(
         Organisation, null=True, blank=True, on_delete=models.CASCADE, related_name="memberships"
     )
+    unit = models.ForeignKey(
+        Unit, null=True, blank=True, on_delete=models.CASCADE, related_name="+", help_text="Of a personal link only."
+    )
     role = models.CharField(max_length=12, choices=[(r.value, r.value) for r in Role.signed_in()])
     ends_on = models.DateField(null=True, blank=True)
 
@@ -357,6 +360,12 @@ class Membership(models.Model):
             models.UniqueConstraint(fields=["user", "organisation", "role"], name="clusters_membership_once"),
             models.UniqueConstraint(
                 fields=["user", "role"], condition=Q(organisation=None), name="clusters_office_role_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(role="link", unit__isnull=False, organisation__isnull=True)
+                | (~Q(role="link") & Q(unit__isnull=True)),
+                name="clusters_link_of_a_unit",
+                violation_error_message="A personal link is for one unit; no other role is.",
             ),
             models.CheckConstraint(
                 condition=Q(organisation__isnull=False)

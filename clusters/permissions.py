@@ -11,7 +11,7 @@ from .models import Membership
 def grants_of(user) -> list[Grant]:
     """Return the roles a person holds today. One query."""
     held = Membership.objects.filter(Q(ends_on=None) | Q(ends_on__gte=timezone.localdate()), user=user)
-    return [Grant(Role(role), org) for role, org in held.values_list("role", "organisation_id")]
+    return [Grant(Role(role), *of) for role, *of in held.values_list("role", "organisation_id", "unit_id")]
 
 
 NOTHING = Q(pk__in=[])

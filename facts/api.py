@@ -25,9 +25,9 @@ from .serializers import (
     SavedReturnSerializer,
     SavedReturnsSerializer,
 )
+from .services.findings import EXPLANATION_MIN
 from .services.imports import Outcome, Row, RowProblem, save_drafts
 from .services.instruments import schedule
-from .services.returns import EXPLANATION_MIN
 
 # Rules that say "not now" rather than "not so".
 STATE_RULES = ("round-open", "return-editable")

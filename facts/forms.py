@@ -9,8 +9,9 @@ from django import forms
 
 from facts.instrument import Question, Section, plain_text
 from facts.models import Return, Round
+from facts.services.drafts import Saved
+from facts.services.findings import EXPLANATION_MIN
 from facts.services.reading import Opened
-from facts.services.returns import EXPLANATION_MIN, Saved
 from facts.validation import MARKERS, Problem
 from facts.validation.checking import show_answer
 from facts.validation.numbers import Refused, number

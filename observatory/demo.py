@@ -21,9 +21,11 @@ from core.jobs import ledger
 from facts.demo.panel import Panel, generate, read_spec
 from facts.models import CountryYear, FiscalYear, FrameEntry, Return, Round
 from facts.services import instruments
+from facts.services.drafts import explain
 from facts.services.imports import Row, save_drafts
-from facts.services.returns import NotSubmittable, accept, explain, send_back, submit
+from facts.services.review import accept, send_back
 from facts.services.rounds import close_round
+from facts.services.submission import NotSubmittable, submit
 from facts.services.units import keep_identities
 from facts.services.values import register_indicators
 from interventions.seed import load_interventions

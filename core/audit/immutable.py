@@ -41,3 +41,13 @@ def forbid_changes(table: str, *, when: str = "", columns: str = "") -> migratio
             schema_editor.execute(f"DROP FUNCTION IF EXISTS {name}_refuse()")
 
     return migrations.RunPython(forwards, backwards)
+
+
+def rewrite_allowed(operations: list, *, table: str, **rule) -> list:
+    """Return `operations` between lifting a table's rule and laying it down again.
+
+    SQLite alters a table by making it anew, and its triggers go with the old one. The keywords are those of
+    `forbid_changes`.
+    """
+    rule_of = forbid_changes(table, **rule)
+    return [migrations.RunPython(rule_of.reverse_code, rule_of.code), *operations, rule_of]

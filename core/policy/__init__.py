@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 
 
 class Role(StrEnum):
-    """The ten roles of the permission matrix."""
+    """The ten roles of the permission matrix, and the holder of a personal link, who has no account."""
 
     ANONYMOUS = "anonymous"
     VIEWER = "viewer"
@@ -28,6 +28,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     CLIENT = "client"
     ADMIN = "admin"
+    LINK = "link"
 
     @classmethod
     def signed_in(cls) -> list["Role"]:
@@ -36,10 +37,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Grant:
-    """One role that a person holds, for one organisation or (None) for the office itself."""
+    """One role that a person holds, for one organisation, for one unit (a personal link), or for the office itself."""
 
     role: Role
     organisation_id: int | None = None
+    unit_id: int | None = None
 
 
 Scope = Callable[[Grant], Q]

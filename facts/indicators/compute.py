@@ -3,25 +3,27 @@
 import ast
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from facts.checks.copying import MONEY_ITEMS, copied_forward
 from facts.expressions.grammar import calls
 from facts.validation import Context
 
 from .definitions import Definitions
 from .formulas import Columns, evaluate
 from .label import label_score
-from .weights import MONEY_ITEMS, SIZES, cell_weights, copied_forward
+from .weights import SIZES, cell_weights
 
 OPERATING = (1, 2)
 IN_SCOPE = (1, 2, 3)
 BASE_YEAR = 2020
 SMALLEST = 1e-300
+FLAG_COLUMNS = ["round", "frame_id", "rule", "severity", "resolution"]
 GROWTH_LEAST_UNITS = 8
 GROWTH_LEAST_SHARE = 0.40
 
@@ -32,10 +34,12 @@ class Tables:
 
     units : one row per accepted unit return: round, cluster, frame_id, and a column per question (multiple answers
         joined by ';', missing = NaN).
-    frame : round, cluster, frame_id, size (1–4), prior_employment, in_scope.
+    frame : round, cluster, frame_id, size (1–4), prior_employment, in_scope, and, where samples are drawn, member,
+        drawn, design_weight.
     collective : round, schedule, subject, cluster, region, answers (JSON) of the other schedules.
     context : country, year, inflation_pct, ppp_lcu_per_usd, fx_lcu_per_usd.
     clusters : code, country, region, sector, fiscal_year_end_month.
+    flags : round, frame_id, rule, severity, resolution: what the checks said of the accepted versions.
     """
 
     units: pd.DataFrame
@@ -43,6 +47,7 @@ class Tables:
     collective: pd.DataFrame
     context: pd.DataFrame
     clusters: pd.DataFrame
+    flags: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FLAG_COLUMNS))
 
     @cached_property
     def codes(self) -> list[str]:

@@ -1,8 +1,7 @@
-"""Survey weights and the copy-forward test, over arrays."""
+"""Survey weights, over arrays."""
 
 import numpy as np
 
-MONEY_ITEMS = ("UC01", "UD01", "UB09", "UD04", "UD06", "UE01")
 LEAST_IN_CELL = 5
 TRIM = 5.0
 DOMINANT_SHARE = 0.05
@@ -69,22 +68,3 @@ def _join_thin_classes(joined: np.ndarray, accepted: np.ndarray) -> None:
         larger = [size for size in range(1, SIZES) if (joined == size).any()]
         if larger:
             joined[joined == 0] = larger[0]
-
-
-def copied_forward(now: dict[str, np.ndarray], before: dict[str, np.ndarray]) -> np.ndarray:
-    """Say which units repeat last year's money figures by one factor, or to the last digit (checks X02 and X03).
-
-    Arrays (n_units,) by item, NaN where missing or unmatched. True where at least three of the six money items share
-    the same growth within ±0.0005.
-    """
-    growth = []
-    for item in MONEY_ITEMS:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            g = now[item] / before[item] - 1
-        growth.append(np.where((now[item] > 0) & (before[item] > 0), g, np.nan))
-    table = np.sort(np.vstack(growth), axis=0)  # NaN sorts last
-    found = np.zeros(table.shape[1], dtype=bool)
-    for start in range(len(MONEY_ITEMS) - 2):
-        with np.errstate(invalid="ignore"):
-            found |= table[start + 2] - table[start] <= 0.001
-    return found

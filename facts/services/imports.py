@@ -14,9 +14,11 @@ from facts.models import Return, Round
 from facts.validation import Problem, Reading, read_answers
 from facts.vault import store
 
+from .bulk import chunks, write_many
 from .contexts import contexts_for
+from .drafts import merged
+from .findings import EMPTY, findings_of, measure
 from .instruments import lookups, schedule
-from .returns import EMPTY, _measure, chunks, findings_of, merged, write_many
 
 KEYS = {"UNIT": "unit", "CLUSTER": "cluster", "ASSOCIATION": "association", "REGION": "region"}
 
@@ -211,7 +213,7 @@ def _save_drafts(outcome, round_, schedule_code, rows, by, channel, scale, keep_
             outcome.unchanged += 1
             continue
         payloads[ret.pk] = payload
-        _measure(ret, findings)
+        measure(ret, findings)
         ret.scale, ret.channel = scale, channel
         ret.revision += 1
         if by.pk not in ret.typed_by:

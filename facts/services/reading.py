@@ -19,7 +19,7 @@ from facts.validation import Context, Problem
 from facts.vault import store
 
 from .contexts import contexts_for
-from .returns import EMPTY, Findings, findings_of, schedule_of
+from .findings import EMPTY, Findings, findings_of, schedule_of
 
 MINUTES_A_QUESTION = 0.6
 HELD_FOR = timedelta(hours=2)

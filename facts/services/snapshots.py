@@ -11,17 +11,20 @@ from pathlib import Path
 import pandas as pd
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from clusters.models import Cluster
 from core.audit.models import record
 from core.base import DomainError
-from facts.indicators.compute import Tables
-from facts.models import CountryYear, FiscalYear, FrameEntry, Return, Round, Snapshot
+from facts.indicators.compute import FLAG_COLUMNS, Tables
+from facts.models import CountryYear, FiscalYear, Flag, FrameEntry, Return, Round, Snapshot
 from facts.vault import store
 
 ROUNDS_BACK = 3  # growth smoothed over three rounds reaches back to a fourth
-NAMES = ("units", "frame", "collective", "context", "clusters")
+NAMES = ("units", "frame", "collective", "context", "clusters", "flags")
+FRAME_COLUMNS = ["round", "cluster", "frame_id", "size", "prior_employment", "in_scope"]
+FRAME_COLUMNS += ["member", "drawn", "design_weight"]
 
 
 def take_snapshot(round_: Round, *, by, progress: Callable[[int, int], None] = lambda done, total: None) -> Snapshot:
@@ -165,8 +168,8 @@ def _gather(round_: Round, progress: Callable[[int, int], None]) -> Tables:
     return Tables(
         units=pd.DataFrame(units) if units else pd.DataFrame(columns=["round", "cluster", "frame_id", "UA01"]),
         frame=pd.DataFrame(
-            frame.values_list("round__year", "cluster__code", "unit__frame_id", "size", "prior_employment", "in_scope"),
-            columns=["round", "cluster", "frame_id", "size", "prior_employment", "in_scope"],
+            frame.values_list("round__year", "cluster__code", "unit__frame_id", *FRAME_COLUMNS[3:]),
+            columns=FRAME_COLUMNS,
         ),
         collective=pd.DataFrame(collective, columns=["round", "schedule", "subject", "cluster", "region", "answers"]),
         context=pd.DataFrame(
@@ -176,6 +179,15 @@ def _gather(round_: Round, progress: Callable[[int, int], None]) -> Tables:
         clusters=pd.DataFrame(
             [(c, country, region or "", sector or "", ends.get(country)) for c, country, region, sector in clusters],
             columns=["code", "country", "region", "sector", "fiscal_year_end_month"],
+        ),
+        flags=pd.DataFrame(
+            Flag.objects.filter(
+                ret__in=Return.objects.counted().filter(round__year__in=years, schedule="UNIT"),
+                version=F("ret__version"),
+            )
+            .order_by("ret__round__year", "ret__unit__frame_id", "rule")
+            .values_list("ret__round__year", "ret__unit__frame_id", "rule", "severity", "resolution"),
+            columns=FLAG_COLUMNS,
         ),
     )
 

@@ -41,3 +41,16 @@ class UnitIdentity(models.Model):
     payload = models.BinaryField()
     registration_digest = models.CharField(max_length=64, blank=True, db_index=True)
     telephone_digest = models.CharField(max_length=64, blank=True, db_index=True)
+
+
+class SealedText(models.Model):
+    """Words or numbers about a firm that belong to a record elsewhere: `query:12`, `flag:7`, `reopening:3`."""
+
+    place = models.CharField(max_length=60, db_index=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+    key_id = models.CharField(max_length=12)
+    payload = models.BinaryField()
+
+    class Meta:
+        ordering = ["pk"]

@@ -19,7 +19,7 @@ from django.db.models import Q
 
 from core.base import DomainError
 
-from .models import SealedAnswers, SealedNote, UnitIdentity
+from .models import SealedAnswers, SealedNote, SealedText, UnitIdentity
 
 NONCE_BYTES = 12
 
@@ -107,6 +107,11 @@ def open_answers(keys: Iterable[tuple[int, int]]) -> dict[int, dict]:
     return opened
 
 
+def digest_of(ret_id: int, number: int) -> str:
+    """Return the digest of one submitted version."""
+    return SealedAnswers.objects.values_list("digest", flat=True).get(ret_id=ret_id, number=number)
+
+
 def versions_of(ret_id: int) -> list[SealedAnswers]:
     """Return the sealed submitted versions of a return, oldest first."""
     return list(SealedAnswers.objects.filter(ret_id=ret_id, number__gt=0).order_by("number"))
@@ -133,6 +138,34 @@ def notes_of(ret_id: int) -> list[dict]:
         }
         for row in rows
     ]
+
+
+def put_texts(texts: Iterable[tuple[str, str]], *, by=None) -> None:
+    """Store words or numbers by place (`query:12`); a place may hold several, in order."""
+    rows = []
+    for place, text in texts:
+        key_id, sealed = seal(text.encode(), f"text:{place}")
+        rows.append(SealedText(place=place, by=by, key_id=key_id, payload=sealed))
+    SealedText.objects.bulk_create(rows, batch_size=500)
+
+
+def texts_of(places: Iterable[str]) -> dict[str, list[dict]]:
+    """Open the texts of each place, oldest first: by, at, text. A place without text is left out."""
+    places = list(places)
+    found: dict[str, list[dict]] = {}
+    for start in range(0, len(places), 900):
+        rows = SealedText.objects.filter(place__in=places[start : start + 900]).select_related("by")
+        for row in rows:
+            text = unseal(row.key_id, row.payload, f"text:{row.place}").decode()
+            found.setdefault(row.place, []).append({"by": row.by, "at": row.at, "text": text})
+    return found
+
+
+def drop_texts(places: Iterable[str]) -> None:
+    """Take out the texts of places whose record is gone."""
+    places = list(places)
+    for start in range(0, len(places), 900):
+        SealedText.objects.filter(place__in=places[start : start + 900]).delete()
 
 
 def put_identities(identities: dict[int, dict]) -> None:

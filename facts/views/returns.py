@@ -19,8 +19,10 @@ from core.policy.views import PolicyMixin
 from facts.forms import SCALES, CertifyForm, ScaleForm, SectionForm, in_words, rescaled
 from facts.models import FrameEntry, Return, Round, Schedule
 from facts.services import reading
+from facts.services.drafts import save_answers
+from facts.services.findings import schedule_of
 from facts.services.imports import Row, save_drafts
-from facts.services.returns import NotSubmittable, save_answers, schedule_of, submit
+from facts.services.submission import NotSubmittable, submit
 
 PAGE = 50
 RECENT = timedelta(minutes=15)  # how long a sign-in counts for certifying

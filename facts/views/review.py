@@ -16,7 +16,8 @@ from core.policy.views import PolicyMixin
 from facts.forms import SendBackForm, change_words, in_words, last_year, typed, unit_of
 from facts.models import Return, Schedule
 from facts.services import reading
-from facts.services.returns import EXPLANATION_MIN, accept, schedule_of, send_back, start_review
+from facts.services.findings import EXPLANATION_MIN, schedule_of
+from facts.services.review import accept, send_back, start_review
 from facts.validation import MARKERS
 
 from .returns import place_label, steps_of

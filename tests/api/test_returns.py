@@ -4,8 +4,10 @@ import pytest
 
 from core.audit.models import Event
 from facts.models import Return
+from facts.services.contexts import payloads
 from facts.services.files import import_file
-from facts.services.returns import accept, payloads, submit
+from facts.services.review import accept
+from facts.services.submission import submit
 from tests.factories import Town, person
 from tests.facts.test_imports import csv_bytes, unit_row
 from tests.facts.valid_returns import ASSOCIATION, UNIT

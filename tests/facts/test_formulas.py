@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from facts.checks.copying import copied_forward
 from facts.expressions import ExpressionError
 from facts.indicators.formulas import Columns, evaluate, parse_formula
-from facts.indicators.weights import cell_weights, copied_forward
+from facts.indicators.weights import cell_weights
 
 NAN = np.nan
 DERIVED = {

@@ -10,9 +10,12 @@ from django.core.management import CommandError, call_command
 
 from facts.models import Return
 from facts.readers import FileProblem, read_table
+from facts.services.contexts import payloads
+from facts.services.drafts import save_answers
 from facts.services.files import import_file
 from facts.services.imports import Row, save_drafts
-from facts.services.returns import accept, payloads, save_answers, submit
+from facts.services.review import accept
+from facts.services.submission import submit
 from tests.facts.valid_returns import UNIT
 
 

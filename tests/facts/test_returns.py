@@ -6,18 +6,12 @@ from django.db import DatabaseError, connection, transaction
 from core.audit.models import Event
 from core.base import Conflict, DomainError
 from facts.models import Flag, Return, Round
+from facts.services.contexts import payloads
+from facts.services.drafts import explain, save_answers
 from facts.services.imports import Row, save_drafts
-from facts.services.returns import (
-    NotSubmittable,
-    accept,
-    explain,
-    payloads,
-    save_answers,
-    send_back,
-    start_review,
-    submit,
-)
+from facts.services.review import accept, send_back, start_review
 from facts.services.rounds import close_round
+from facts.services.submission import NotSubmittable, submit
 from facts.vault.models import SealedAnswers
 from facts.vault.store import open_answers
 from tests.facts.valid_returns import UNIT

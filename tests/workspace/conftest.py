@@ -9,7 +9,7 @@ from django.test import Client
 
 from facts.models import Return
 from facts.services.imports import Row, save_drafts
-from facts.services.returns import submit
+from facts.services.submission import submit
 from tests.facts.valid_returns import RETURNS
 
 

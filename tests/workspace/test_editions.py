@@ -102,7 +102,7 @@ def test_an_auditor_reads_and_decides_nothing(cell, closed, door):
 
 
 def test_closing_shows_its_counts_and_locks_what_was_accepted(cell, town, submitted, door, words):
-    from facts.services.returns import accept
+    from facts.services.review import accept
 
     accept([submitted()], by=town.supervisor)
     client, address = door(cell[0]), reverse("cci:close-round")

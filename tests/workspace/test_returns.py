@@ -9,9 +9,11 @@ from django.utils import timezone
 from core.audit.models import Event
 from facts.forms import typed
 from facts.models import Return
+from facts.services.drafts import save_answers
 from facts.services.instruments import schedule
 from facts.services.reading import draft_of, open_for
-from facts.services.returns import NotSubmittable, save_answers, send_back, submit
+from facts.services.review import send_back
+from facts.services.submission import NotSubmittable, submit
 
 
 def section(ret, code: str) -> str:

@@ -3,8 +3,9 @@
 from django.urls import reverse
 
 from core.audit.models import Event
+from facts.services.drafts import save_answers
 from facts.services.reading import draft_of, notes_of
-from facts.services.returns import save_answers, submit
+from facts.services.submission import submit
 from facts.vault.store import put_identities
 
 

@@ -6,7 +6,7 @@ from cci.models import Edition, Methodology
 from cci.services import register_methodology
 from clusters.services import propose_fact
 from core.jobs.models import Job
-from facts.services.returns import send_back
+from facts.services.review import send_back
 from tests.factories import open_round, person
 
 

@@ -1,0 +1,1 @@
+"""Files in: bounded, quarantined, all or nothing."""
