@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='score',
             name='rank_low',
-            field=models.PositiveSmallIntegerField(help_text='5 % quantile of the rank over resampled firms and drawn weights.', null=True),
+            field=models.PositiveSmallIntegerField(help_text='5 % quantile of its rank over resampled firms and drawn weights.', null=True),
         ),
         migrations.AlterField(
             model_name='standing',
