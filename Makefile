@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix bench lock
+.PHONY: help setup run test check fix bench gates lock
 
 help:
 	@echo "make run    serve the observatory with demonstration data on http://127.0.0.1:8000 (PORT= is honoured)"
@@ -10,6 +10,7 @@ help:
 	@echo "make check  format, lint, types, import contracts, migrations, templates"
 	@echo "make fix    mend format and lint"
 	@echo "make bench  measure; each figure beside its floor"
+	@echo "make gates  the fault and security gates at their full counts, each with its figure"
 
 setup: .venv/.ready
 
@@ -46,6 +47,9 @@ fix: setup
 
 bench: setup
 	@$(BIN)/python -m bench
+
+gates: setup
+	@GATES=full $(BIN)/python -m pytest tests/gates -q -n 0 -s
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-annotate --no-header -o requirements.lock

@@ -1,9 +1,10 @@
 """`make bench`: each figure beside its floor, measured in the same run on this machine. Prints tables; asserts nothing.
 
-python -m bench [engine] [indicators] [returns] [pages]
+python -m bench [engine] [indicators] [returns] [pages] [autosave] [scale]
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -62,64 +63,6 @@ def engine() -> None:
     table(
         "Index engine, 6,000 × 100",
         [("scale, join, rank; floor: bare NumPy", best(lambda: compute(data, meta, config)), best(floor))],
-    )
-
-
-def indicators() -> None:
-    """65 indicators from about 100,000 unit returns; floor: a columnar group-by sum of the same columns."""
-    import pandas as pd
-
-    from cci.methodology import load_method
-    from facts.demo.panel import generate
-    from facts.indicators.compute import Tables, compute_round
-
-    panel = generate()
-    definitions = load_method("1.0").definitions
-
-    def flat(entry: dict) -> dict:
-        return {
-            k: ";".join(v) if isinstance(v, list) else v for k, v in entry["answers"].items() if v not in ("DK", "REF")
-        }
-
-    copies, parts, frames = 24, [], []
-    for year in (2024, 2025):
-        rows = [
-            {"round": year, "cluster": e["cluster"], "frame_id": e["frame_id"], **flat(e)} for e in panel.returns[year]
-        ]
-        one, frame = pd.DataFrame(rows), panel.frame[year].assign(round=year)
-        for copy in range(copies):
-            parts.append(one.assign(cluster=one["cluster"] + f"-{copy}", frame_id=one["frame_id"] + f"-{copy}"))
-            frames.append(frame.assign(cluster=frame["cluster"] + f"-{copy}", frame_id=frame["frame_id"] + f"-{copy}"))
-    units, frame = pd.concat(parts, ignore_index=True), pd.concat(frames, ignore_index=True)
-    codes = sorted(set(frame["cluster"]))
-    context = panel.context.reset_index().rename(
-        columns={"ref_year": "year", "ppp_base": "ppp_lcu_per_usd", "fx": "fx_lcu_per_usd"}
-    )
-    tables = Tables(
-        units=units,
-        frame=frame,
-        collective=pd.DataFrame(columns=["round", "schedule", "subject", "cluster", "region", "answers"]),
-        context=context[["country", "year", "inflation_pct", "ppp_lcu_per_usd", "fx_lcu_per_usd"]],
-        clusters=pd.DataFrame(
-            {"code": codes, "country": [c[:2] for c in codes], "region": "", "sector": "", "fiscal_year_end_month": 12}
-        ),
-    )
-    numeric = units.select_dtypes("number").columns.difference(["round"])
-
-    def floor():
-        now = units[units["round"] == 2025]
-        return now.groupby("cluster")[list(numeric)].agg(["sum", "mean"])
-
-    now = int((units["round"] == 2025).sum())
-    table(
-        f"65 indicators, {now:,} returns of this round and as many before, {len(codes)} clusters",
-        [
-            (
-                "all indicators; floor: group-by sum and mean",
-                best(lambda: compute_round(tables, 2025, definitions), 2),
-                best(floor, 2),
-            )
-        ],
     )
 
 
@@ -193,7 +136,38 @@ def pages() -> None:
     table("Seconds a request, in process", [(path, asked(path), floor) for path in paths])
 
 
+def indicators() -> None:
+    from bench import indicators as of_indicators
+
+    of_indicators.run()
+
+
+def scale() -> None:
+    from bench import scale as of_scale
+
+    of_scale.run()
+
+
+def autosave() -> None:
+    from bench import autosave as of_autosave
+
+    of_autosave.run()
+
+
+BENCHES = {
+    "engine": engine,
+    "indicators": indicators,
+    "returns": returns,
+    "pages": pages,
+    "autosave": autosave,
+    "scale": scale,
+}
+
 if __name__ == "__main__":
-    chosen = sys.argv[1:] or ["engine", "indicators", "returns", "pages"]
-    for name in chosen:
-        {"engine": engine, "indicators": indicators, "returns": returns, "pages": pages}[name]()
+    asked = sys.argv[1:]
+    if len(asked) == 1 and asked[0] in BENCHES:
+        BENCHES[asked[0]]()
+    else:
+        # Each in a process of its own: a database is chosen once, and peaks of memory are a process's.
+        for name in asked or BENCHES:
+            subprocess.run([sys.executable, "-m", "bench", name], check=False)

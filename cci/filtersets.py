@@ -70,10 +70,13 @@ class RankingFilterSet(OfCluster):
 
     edition = EditionFilter(label="Label of the edition; the latest published unless told")
     is_ranked = YesNoFilter(label="Ranked, or not ranked with the reason")
+    reason = filters.ChoiceFilter(
+        choices=[choice for choice in Standing.Reason.choices if choice[0]], label="Category of why it is not ranked"
+    )
 
     class Meta:
         model = Standing
-        fields = ["edition", "cluster", "country", "region", "sector", "is_ranked"]
+        fields = ["edition", "cluster", "country", "region", "sector", "is_ranked", "reason"]
 
     def filter_queryset(self, queryset):
         if self.form.cleaned_data.get("edition") is None:

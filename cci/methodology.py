@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from facts.indicators.definitions import Definitions, load_definitions
+from facts.indicators.imputation import Rule
+from facts.reliability import Rules, load_rules
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
@@ -21,7 +23,8 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 class Method:
     """Everything that makes an index out of indicator values.
 
-    goalposts : columns iCode, transform, lo, hi, direction. digest : SHA-256 over the three files it consists of.
+    goalposts : columns iCode, transform, lo, hi, direction. reliability : who may be ranked; its file stands in
+    `content` too. digest : SHA-256 over all files it consists of.
     """
 
     version: str
@@ -33,10 +36,15 @@ class Method:
     content: dict[str, Any]
     goalposts: pd.DataFrame
     definitions: Definitions
+    reliability: Rules
 
     @property
     def engine_config(self) -> dict[str, Any]:
         return self.content["engine"]
+
+    @property
+    def imputation(self) -> Rule:
+        return Rule.read(self.content["imputation"])
 
     @property
     def meta(self) -> pd.DataFrame:
@@ -58,7 +66,10 @@ def load_method(version: str) -> Method:
     content = tomllib.loads(text.decode())
     goalposts = (folder / content["engine"]["normalise"]["file"]).read_bytes()
     definitions = load_definitions(FIXTURES / "indicators" / content["indicators"])
-    digest = hashlib.sha256(text + goalposts + definitions.digest.encode()).hexdigest()
+    rules = load_rules(content["reliability"])
+    content["reliability"] = dict(rules.content)
+    parts = text + goalposts + definitions.digest.encode() + rules.digest.encode()
+    digest = hashlib.sha256(parts).hexdigest()
     return Method(
         version=content["version"],
         title=content["title"],
@@ -69,6 +80,7 @@ def load_method(version: str) -> Method:
         content=content,
         goalposts=pd.read_csv(io.BytesIO(goalposts)),
         definitions=definitions,
+        reliability=rules,
     )
 
 
@@ -100,28 +112,27 @@ def derive_goalposts(inputs: pd.DataFrame, definitions: Definitions) -> pd.DataF
     return pd.DataFrame(rows, columns=["iCode", "transform", "lo", "hi", "direction"])
 
 
-def rank_intervals(
-    pillars: pd.DataFrame,
-    weights: pd.Series,
-    *,
-    draws: int,
-    concentration: float,
-    seed: int,
-    floor: float = 1.0,
-) -> pd.DataFrame:
-    """How far a rank depends on the pillar weights: 5 % and 95 % quantile of the rank over weight draws.
+def draw_weights(weights: np.ndarray, draws: int, concentration: float, seed: int) -> np.ndarray:
+    """Draw pillar weights from a Dirichlet distribution with parameters `concentration` × base weight (framework
+    §12.4 c): (draws, n_pillars), each row adds up to 1. weights : (n_pillars,), sum 1. Deterministic for a seed."""
+    return np.random.default_rng(seed).dirichlet(concentration * weights, size=draws)
 
-    pillars : scores (n_clusters, n_pillars), all present. weights : base weights, sum 1. Weights are drawn from a
-    Dirichlet distribution with parameters `concentration` × base weight (framework §12.4 c). Returns columns
-    low, high (whole ranks, low ≤ high), labelled as `pillars`. Deterministic for a seed.
+
+def rank_quantiles(pillars: np.ndarray, weights: np.ndarray, floor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """The 5 % and 95 % quantile of each cluster's rank over draws, whole numbers (n_clusters,).
+
+    pillars : (n_replicates, n_clusters, n_pillars), all present. weights : (n_draws, n_pillars). Draw d takes row
+    d mod n of each, so many times as the longer of the two has rows. The index is the weighted geometric mean of
+    pillars not below `floor`.
     """
-    if pillars.empty:
-        return pd.DataFrame({"low": [], "high": []}, index=pillars.index)
-    rng = np.random.default_rng(seed)
-    drawn = rng.dirichlet(concentration * weights.to_numpy(), size=draws)
-    logs = np.log(np.maximum(pillars[weights.index].to_numpy(), floor))
-    scores = np.exp(drawn @ logs.T)
-    # Sorted once a draw: a comparison of every pair would take draws × n × n cells.
-    ranks = np.array([1 + len(row) - np.searchsorted(np.sort(row), row * (1 + 1e-12), side="right") for row in scores])
+    if not pillars.shape[1]:
+        return np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+    logs = np.log(np.maximum(pillars, floor))
+    ranks = np.empty((max(len(pillars), len(weights)), pillars.shape[1]), dtype=int)
+    for draw in range(len(ranks)):
+        # The sum runs pillar by pillar, so that one cluster's score does not depend on how many others there are.
+        row = np.exp((logs[draw % len(pillars)] * weights[draw % len(weights)]).sum(axis=1))
+        # Sorted once a draw: a comparison of every pair would take draws × n × n cells.
+        ranks[draw] = 1 + len(row) - np.searchsorted(np.sort(row), row * (1 + 1e-12), side="right")
     low, high = np.quantile(ranks, [0.05, 0.95], axis=0, method="inverted_cdf")
-    return pd.DataFrame({"low": low.astype(int), "high": high.astype(int)}, index=pillars.index)
+    return low.astype(int), high.astype(int)

@@ -2,6 +2,7 @@
 
 from django.db.models import Q
 
+from clusters.permissions import own_cluster
 from core.policy import ALL, Grant, Role
 
 
@@ -25,6 +26,10 @@ MATRIX = {
     "score.read": {Role.ANONYMOUS: of_ranked_in_public_edition},
     "ranking.read": {Role.ANONYMOUS: of_public_edition},
     "methodology.read": {Role.ANONYMOUS: ALL},
+    "cluster_benchmark.read": {
+        **dict.fromkeys((Role.ENTRY, Role.HEAD, Role.STAFF, Role.SUPERVISOR), own_cluster),
+        Role.ANALYST: ALL,
+    },
     "edition.manage": _staff,
     "edition.recompute": {Role.ANALYST: ALL},
     "edition.propose": {Role.ANALYST: ALL},

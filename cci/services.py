@@ -17,12 +17,15 @@ from core.base import Conflict, DomainError
 from core.jobs import ledger
 from facts.indicators.compute import compute_round, coverage_of, index_inputs
 from facts.models import Round
+from facts.reliability import reliability
 from facts.services.snapshots import read_snapshot, take_snapshot
+from facts.services.standing import store_reliability
 from facts.services.values import store_values
 
-from .methodology import Method, load_method, rank_intervals
+from .methodology import Method, load_method
 from .models import Edition, Methodology, Score, Standing
-from .standings import standings_of
+from .precision import precision_of
+from .standings import standings_of, with_missing_pillars
 
 CURRENT = "1.0"
 
@@ -125,7 +128,7 @@ def _compute(edition: Edition, run: ledger.Run) -> dict:
 def compute_edition(tables, round_year: int, method: Method, snapshot_digest: str) -> dict:
     """Compute everything of an edition from a snapshot's tables; nothing is read or written. The digest covers all."""
     years = [year for year in sorted(set(tables.frame["round"])) if round_year - 2 <= year <= round_year]
-    by_round = {year: compute_round(tables, year, method.definitions) for year in years}
+    by_round = {year: compute_round(tables, year, method.definitions, method.imputation) for year in years}
     _admit_proxy(by_round, method)
     inputs = index_inputs(by_round, round_year, method.definitions)
     coverage = coverage_of(tables, round_year)
@@ -133,28 +136,27 @@ def compute_edition(tables, round_year: int, method: Method, snapshot_digest: st
     computed = compute(data, method.meta, method.engine_config, goalposts=method.goalposts)
     scores = computed.tables["scores"].set_index("uCode")
     observed = computed.tables["coverage"].set_index("uCode")
-    standings = standings_of(tables, round_year, coverage, scores, method)
-    ranked = [code for code, reason in standings.items() if not reason]
+    pillars = {node.code: node.name for node in method.definitions.pillars}
+    reliabilities = with_missing_pillars(reliability(tables, method.reliability, round_year), scores, pillars)
+    standings = standings_of(coverage.index, reliabilities, scores)
+    ranked = [code for code, verdict in standings.items() if verdict.is_ranked]
     ranks = rank(scores.loc[ranked]) if ranked else scores.loc[[]]
-    pillar_weights = pd.Series({node.code: node.weight for node in method.definitions.pillars})
-    uncertainty = method.content["uncertainty"]
-    intervals = rank_intervals(
-        scores.loc[ranked],
-        pillar_weights,
-        draws=uncertainty["draws"],
-        concentration=uncertainty["concentration"],
-        seed=round_year * uncertainty["seed_per_round"],
-    )
-    digest = _digest(snapshot_digest, method, scores, ranks, intervals, standings)
+    sure = precision_of(tables, by_round, round_year, method, scores, ranked)
+    judged = {
+        code: [verdict.status, verdict.reason, reliabilities[code].score if code in reliabilities else None]
+        for code, verdict in standings.items()
+    }
+    digest = _digest(snapshot_digest, method, scores, ranks, sure, judged)
     return {
         "values": by_round[round_year],
         "coverage": coverage,
         "scores": scores,
         "observed": observed,
         "ranks": ranks,
-        "intervals": intervals,
+        "precision": sure,
         "standings": standings,
-        "report": computed.report,
+        "reliability": reliabilities,
+        "report": computed.report | {"precision": sure.report},
         "digest": digest,
     }
 
@@ -168,13 +170,14 @@ def _admit_proxy(by_round: dict, method: Method) -> None:
             values.loc[proxy, ["value", "status", "reason"]] = [float("nan"), "O", "no assessment yet"]
 
 
-def _digest(snapshot_digest, method: Method, scores, ranks, intervals, standings) -> str:
-    """SHA-256 over inputs, methodology, engine and results. Ten significant digits: no more is claimed."""
+def _digest(snapshot_digest, method: Method, scores, ranks, sure, standings) -> str:
+    """SHA-256 over inputs, methodology, engine and results. Ten significant digits, six of standard errors: no more is
+    claimed."""
 
-    def plain(frame: pd.DataFrame) -> list:
+    def plain(frame: pd.DataFrame, digits: int = 10) -> list:
         frame = frame.sort_index()[sorted(frame.columns)]
         return [
-            [code, *(None if pd.isna(v) else float(f"{float(v):.10g}") for v in row)]
+            [code, *(None if pd.isna(v) else float(f"{float(v):.{digits}g}") for v in row)]
             for code, row in zip(frame.index, frame.to_numpy(dtype=object), strict=True)
         ]
 
@@ -184,7 +187,9 @@ def _digest(snapshot_digest, method: Method, scores, ranks, intervals, standings
         VERSION,
         plain(scores),
         plain(ranks),
-        plain(intervals),
+        plain(sure.intervals),
+        plain(sure.scores, 6),
+        plain(sure.values, 6),
         sorted(standings.items()),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -193,11 +198,13 @@ def _digest(snapshot_digest, method: Method, scores, ranks, intervals, standings
 def _store(edition: Edition, result: dict) -> None:
     """Write values, scores and standings; runs inside the job's last transaction."""
     method, coverage = result["method"], result["coverage"]
-    store_values(result["snapshot"], result["values"], coverage, method.content["publication"])
+    sure = result["precision"]
+    store_values(result["snapshot"], result["values"], coverage, method.content["publication"], sure.values)
     clusters = dict(Cluster.objects.values_list("code", "pk"))
+    store_reliability(result["snapshot"], result["reliability"])
     edition.scores.all().delete()
     edition.standings.all().delete()
-    intervals, ranks = result["intervals"], result["ranks"]
+    intervals, ranks = sure.intervals, result["ranks"]
     n_ranked = len(ranks)
     scores = []
     number = partial(_or_none, int)
@@ -214,6 +221,7 @@ def _store(edition: Edition, result: dict) -> None:
                     n_ranked=n_ranked,
                     rank_low=int(intervals.at[code, "low"]) if is_index else None,
                     rank_high=int(intervals.at[code, "high"]) if is_index else None,
+                    se=_or_none(float, sure.scores.at[code, node]),
                     coverage=_or_none(float, result["observed"].at[code, node]),
                 )
             )
@@ -223,13 +231,14 @@ def _store(edition: Edition, result: dict) -> None:
             Standing(
                 edition=edition,
                 cluster_id=clusters[code],
-                is_ranked=not reason,
-                reason=reason,
+                is_ranked=verdict.is_ranked,
+                reason=verdict.reason,
+                status=verdict.status,
                 response_share=_or_none(float, coverage.at[code, "response_share"]),
                 employment_share=_or_none(float, coverage.at[code, "employment_share"]),
                 n_units=int(coverage.at[code, "operating"]),
             )
-            for code, reason in result["standings"].items()
+            for code, verdict in result["standings"].items()
         ],
         batch_size=500,
     )

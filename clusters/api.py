@@ -1,9 +1,11 @@
 """The ground over the API."""
 
 import django_filters as filters
+from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from rest_framework import viewsets
 
+from core import policy
 from core.policy.api import ScopedQuerysetMixin
 
 from .filtersets import ClusterFilterSet, OrganisationFilterSet
@@ -13,6 +15,7 @@ from .serializers import (
     AssociationSerializer,
     ClusterDetailSerializer,
     ClusterSerializer,
+    FrameNumberSerializer,
     RegionSerializer,
     SectorSerializer,
     UnitSerializer,
@@ -101,11 +104,29 @@ class ClusterViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
 
 
 class UnitViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
-    """Firms and workshops under their frame number, for those who collect from them. No names."""
+    """Firms and workshops under their frame number, for those who collect from them. No names.
+
+    A partner client gets frame number and cluster only: whom it may file for.
+    """
 
     queryset = Unit.objects.select_related("cluster")
     serializer_class, filterset_class, lookup_field = UnitSerializer, UnitFilterSet, "frame_id"
     policy_actions = {"list": "unit.read", "retrieve": "unit.read"}
+
+    @property
+    def sees_register(self) -> bool:
+        is_drawn = getattr(self, "swagger_fake_view", False)  # the schema names every field there is
+        return is_drawn or policy.allowed(self.request.user, "unit.read_register")
+
+    def get_serializer_class(self):
+        return UnitSerializer if self.sees_register else FrameNumberSerializer
+
+    def filter_queryset(self, queryset):
+        # What a client may not read it may not find out by asking for it either.
+        asked = sorted({"sector", "registered", "member"} & set(self.request.query_params))
+        if asked and not self.sees_register:
+            raise PermissionDenied(f"This account may not ask for units by {asked[0]}.")
+        return super().filter_queryset(queryset)
 
 
 REPRESENTS = ClusterRole.objects.filter(role=ClusterRole.Role.ASSOCIATION, cluster__is_published=True)

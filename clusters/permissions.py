@@ -11,7 +11,10 @@ from .models import Membership
 def grants_of(user) -> list[Grant]:
     """Return the roles a person holds today. One query."""
     held = Membership.objects.filter(Q(ends_on=None) | Q(ends_on__gte=timezone.localdate()), user=user)
-    return [Grant(Role(role), *of) for role, *of in held.values_list("role", "organisation_id", "unit_id")]
+    return [
+        Grant(Role(role), organisation, unit, user.pk if role == Role.LINK else None)
+        for role, organisation, unit in held.values_list("role", "organisation_id", "unit_id")
+    ]
 
 
 NOTHING = Q(pk__in=[])
@@ -66,5 +69,7 @@ MATRIX = {
         Role.AUDITOR: ALL,
     },
     "fact.publish": {Role.SUPERVISOR: own_cluster_fact},
-    "unit.read": dict.fromkeys((Role.ENTRY, Role.HEAD), own_cluster_fact) | {Role.ANALYST: ALL},
+    # A partner client learns the frame numbers for which it may file, and nothing else of a unit.
+    "unit.read": dict.fromkeys((Role.ENTRY, Role.HEAD, Role.CLIENT), own_cluster_fact) | {Role.ANALYST: ALL},
+    "unit.read_register": dict.fromkeys((Role.ENTRY, Role.HEAD), own_cluster_fact) | {Role.ANALYST: ALL},
 }

@@ -101,6 +101,16 @@ class UnitSerializer(serializers.ModelSerializer):
         fields = ["frame_id", "cluster", "sector", "registered", "member", "start_year", "is_synthetic"]
 
 
+class FrameNumberSerializer(serializers.ModelSerializer):
+    """A unit as a partner client knows it."""
+
+    cluster = serializers.CharField(source="cluster.code", read_only=True)
+
+    class Meta:
+        model = Unit
+        fields = ["frame_id", "cluster", "is_synthetic"]
+
+
 class AgencySerializer(serializers.ModelSerializer):
     aliases = serializers.SlugRelatedField("name", many=True, read_only=True)
     merged_into = serializers.SlugRelatedField("slug", read_only=True)

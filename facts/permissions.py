@@ -1,11 +1,29 @@
 """Rows of the permission matrix about returns and what they become."""
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
+from clusters.models import ClusterRole
 from clusters.permissions import NOTHING, own_cluster
 from core.policy import ALL, Grant, Role
 
+from .models import Collector
+
 COLLECTIVE = ("CLUSTER", "REGION")
+
+
+def linked_return(grant: Grant) -> Q:
+    """The one return that a personal link names, while the link lives by the database's clock."""
+    if grant.unit_id is None or grant.user_id is None:
+        return NOTHING
+    return Q(
+        schedule="UNIT",
+        unit=grant.unit_id,
+        round__links__unit=grant.unit_id,
+        round__links__user=grant.user_id,
+        round__links__revoked_at__isnull=True,
+        round__links__expires_at__gt=Now(),
+    )
 
 
 def own_return(grant: Grant) -> Q:
@@ -22,6 +40,24 @@ def own_or_about(grant: Grant) -> Q:
     return own_return(grant) | Q(schedule__in=COLLECTIVE) & (
         own_cluster(grant, "cluster__") | own_cluster(grant, "region__clusters__")
     )
+
+
+def header_of_cluster(grant: Grant) -> Q:
+    """Which unit returns of a cluster have come in, for its association and for who collects there in the round.
+
+    Header and state only: what a unit answered over its own link is in no other row of these roles.
+    """
+    if grant.organisation_id is None:
+        return NOTHING
+    own = ClusterRole.objects.filter(organisation=grant.organisation_id, role=ClusterRole.Role.ASSOCIATION)
+    appointed = Collector.objects.filter(
+        organisation=grant.organisation_id, round=OuterRef("round"), cluster=OuterRef("cluster")
+    )
+    return Q(schedule="UNIT") & (Q(cluster__in=own.values("cluster")) | Q(Exists(appointed)))
+
+
+def own_about_or_header(grant: Grant) -> Q:
+    return own_or_about(grant) | header_of_cluster(grant)
 
 
 def agency_return(grant: Grant) -> Q:
@@ -51,9 +87,24 @@ def published_value(grant: Grant) -> Q:
     return Q(snapshot__editions__state__in=["published", "superseded"])
 
 
+def own_upload(grant: Grant) -> Q:
+    """Files that were sent in the name of the grant's organisation, or of the cell."""
+    return Q(organisation=grant.organisation_id)
+
+
+def own_standing(grant: Grant) -> Q:
+    """The clusters that the grant's association represents; a collector from elsewhere is not the cluster."""
+    if grant.organisation_id is None:
+        return NOTHING
+    return Q(roles__organisation=grant.organisation_id, roles__role="association")
+
+
+UPLOADERS = (Role.ENTRY, Role.HEAD, Role.STAFF, Role.SUPERVISOR, Role.ANALYST, Role.CLIENT)
 _own = dict.fromkeys((Role.ENTRY, Role.HEAD), own_return)
 _readers = dict.fromkeys((Role.ENTRY, Role.HEAD), own_or_about)
 _agency = dict.fromkeys((Role.STAFF, Role.SUPERVISOR), agency_return)
+_headers = dict.fromkeys((Role.ENTRY, Role.HEAD), own_about_or_header)
+_boards = dict.fromkeys((Role.ENTRY, Role.HEAD, Role.STAFF, Role.SUPERVISOR), own_cluster)
 _clerks = dict.fromkeys((Role.STAFF, Role.SUPERVISOR), agency_collective)
 
 MATRIX = {
@@ -62,18 +113,63 @@ MATRIX = {
     "indicator_value.read": {Role.ANONYMOUS: published_value},
     "round.read": {Role.ANONYMOUS: ALL},
     "round.close": {Role.ANALYST: ALL},
-    "return.read": {**_readers, **_agency, Role.ANALYST: ALL, Role.AUDITOR: ALL, Role.CLIENT: own_return},
-    "return.read_draft": {**_own, **_clerks, Role.ANALYST: all_collective},
-    "return.write": {**_own, **_clerks, Role.ANALYST: all_collective, Role.CLIENT: own_return},
+    "round.edit": {Role.ANALYST: ALL},  # plan, move days, open, draw; freezing and closing take a second analyst
+    "round.invite": {Role.ANALYST: ALL},
+    "round.check": {Role.ANALYST: ALL},  # run the checks again; see flags on field workers
+    # over clusters
+    "round.board": {**_boards, Role.ANALYST: ALL, Role.AUDITOR: ALL},
+    "round.checks": {Role.SUPERVISOR: own_cluster, Role.ANALYST: ALL},
+    "round.extend": {Role.SUPERVISOR: own_cluster, Role.ANALYST: ALL},
+    "collector.appoint": {Role.SUPERVISOR: own_cluster, Role.ANALYST: ALL},
+    "unit_link.make": {Role.HEAD: own_cluster},
+    # over returns
+    "return.share": {Role.LINK: linked_return},
+    "return.read": {
+        **_headers,
+        **_agency,
+        Role.ANALYST: ALL,
+        Role.AUDITOR: ALL,
+        Role.CLIENT: own_return,
+        Role.LINK: linked_return,
+    },
+    "return.read_draft": {**_own, **_clerks, Role.ANALYST: all_collective, Role.LINK: linked_return},
+    "return.write": {
+        **_own,
+        **_clerks,
+        Role.ANALYST: all_collective,
+        Role.CLIENT: own_return,
+        Role.LINK: linked_return,
+    },
     "return.create": {**_own, **_clerks, Role.ANALYST: all_collective, Role.CLIENT: own_return},
-    "return.submit": {Role.HEAD: own_return, **_clerks, Role.ANALYST: all_collective},
+    "upload.read": dict.fromkeys(UPLOADERS, own_upload),  # its sender alone: the view narrows it to the person
+    "return.submit": {
+        Role.HEAD: own_return,
+        **_clerks,
+        Role.ANALYST: all_collective,
+        Role.LINK: linked_return,
+    },
     "return.read_submitted": {
         **_readers,
         Role.STAFF: agency_collective,
         Role.SUPERVISOR: lambda grant: agency_in_review(grant) | agency_collective(grant),
         Role.ANALYST: ALL,
         Role.AUDITOR: all_collective,
+        Role.LINK: linked_return,
     },
+    "return.export": {**_own, **_clerks, Role.ANALYST: all_collective, Role.LINK: linked_return},
     "return.review": {Role.SUPERVISOR: agency_return, Role.ANALYST: all_collective},
+    "return.reopen": {Role.SUPERVISOR: agency_return, Role.ANALYST: ALL},  # ask or decide: two people, see the service
+    "query.ask": {Role.SUPERVISOR: agency_return, Role.ANALYST: ALL},
+    "query.answer": {**_own, **_clerks, Role.LINK: linked_return},
+    "query.read": {**_own, **_agency, Role.ANALYST: ALL, Role.LINK: linked_return},
+    "benchmark.read": {**_own, Role.LINK: linked_return},
+    # over clusters: why one is or is not ranked; the signals behind D7 and D8 are for the data team
+    "standing.read": {
+        **dict.fromkeys((Role.ENTRY, Role.HEAD), own_standing),
+        **dict.fromkeys((Role.STAFF, Role.SUPERVISOR), own_cluster),
+        Role.ANALYST: ALL,
+        Role.AUDITOR: ALL,
+    },
+    "standing.read_signals": {Role.SUPERVISOR: own_cluster, Role.ANALYST: ALL},
     "unit_identity.read": _own,
 }

@@ -157,6 +157,58 @@ class ReturnSerializer(serializers.ModelSerializer):
         ]
 
 
+class VersionSerializer(serializers.Serializer):
+    """One version that was handed in, and its place in the chain."""
+
+    number = serializers.IntegerField()
+    digest = serializers.CharField(help_text="Keyed digest of the answers, as on the receipt.")
+    submitted_at = serializers.DateTimeField(allow_null=True)
+    by_role = serializers.CharField(help_text="Role and organisation of who handed it in.")
+    why = serializers.CharField(help_text="What opened the return again; empty for the first version.")
+    supersedes = serializers.IntegerField(allow_null=True)
+    superseded_by = serializers.IntegerField(allow_null=True)
+    is_last = serializers.BooleanField(help_text="This is the version that counts.")
+
+
+class ReturnDetailSerializer(ReturnSerializer):
+    """Header, state and the chain of versions of one return."""
+
+    # Plain text: a list of choices in two components would need a name in the settings.
+    state = serializers.CharField(read_only=True)
+    versions = VersionSerializer(many=True, read_only=True, help_text="Every version handed in, oldest first.")
+
+    class Meta(ReturnSerializer.Meta):
+        fields = [*ReturnSerializer.Meta.fields, "versions"]
+
+
+class ReceiptSerializer(ReturnSerializer):
+    """The receipt of the version that counts."""
+
+    state = serializers.CharField(read_only=True)
+    digest = serializers.CharField(source="last.digest", read_only=True)
+    submitted_at = serializers.DateTimeField(source="last.submitted_at", read_only=True, allow_null=True)
+    by_role = serializers.CharField(source="last.by_role", read_only=True)
+    supersedes = serializers.IntegerField(source="last.supersedes", read_only=True, allow_null=True)
+
+    class Meta(ReturnSerializer.Meta):
+        fields = [
+            "id",
+            "page",
+            "round",
+            "schedule",
+            "subject",
+            "cluster",
+            "state",
+            "version",
+            "digest",
+            "submitted_at",
+            "first_submitted_at",
+            "by_role",
+            "supersedes",
+            "is_synthetic",
+        ]
+
+
 # --- posted returns ---------------------------------------------------------------------------------
 
 
@@ -185,6 +237,8 @@ class Explanations(serializers.DictField):
 
 SUBJECT = "Frame id, cluster code, cluster code/association, or region code."
 ANSWERS = "Values, or markers (DK, REF), by question code, written as people write them."
+DRY_RUN = "Check everything, keep nothing; answers 200."
+SCALE = "In what unit money is written: 1, 1000, 100000 or 1000000."
 EXPLANATIONS = "Words to a soft check by its code: UB01-S1."
 
 
@@ -197,14 +251,15 @@ class PostedReturnSerializer(KnownKeys):
 
 
 class PostedReturnsSerializer(KnownKeys):
-    """One return, or several under `returns`: all are taken or none."""
+    """One return, or several under `returns`: all are taken or none, unless `partial`."""
 
     round = serializers.IntegerField(min_value=1900, max_value=9999, help_text="Year of the round.")
     schedule = serializers.ChoiceField(choices=Schedule.choices)
-    scale = serializers.ChoiceField(
-        choices=sorted(SCALES), default=1, help_text="In what unit money is written: 1, 1000, 100000 or 1000000."
+    scale = serializers.ChoiceField(choices=sorted(SCALES), default=1, help_text=SCALE)
+    dry_run = serializers.BooleanField(default=False, help_text=DRY_RUN)
+    partial = serializers.BooleanField(
+        default=False, help_text="Of a list take the good returns and say of each other one why not; answers 207."
     )
-    dry_run = serializers.BooleanField(default=False, help_text="Check everything, keep nothing; answers 200.")
     subject = serializers.CharField(max_length=120, required=False, help_text=SUBJECT)
     answers = serializers.DictField(required=False, help_text=ANSWERS)
     explanations = Explanations(required=False, help_text=EXPLANATIONS)
@@ -217,6 +272,9 @@ class PostedReturnsSerializer(KnownKeys):
             raise serializers.ValidationError(
                 {name: [word("This stands beside returns.", "not_both", mend)] for name in single}
             )
+        if attrs.get("partial") and "returns" not in attrs:
+            mend = "Put the returns into a list under returns, or leave partial out."
+            raise serializers.ValidationError({"partial": [word("One return is no list.", "not_a_list", mend)]})
         if "returns" not in attrs:
             missing = {
                 name: [word("This field is required.", "required")]
@@ -228,27 +286,45 @@ class PostedReturnsSerializer(KnownKeys):
         return attrs
 
 
-class OpenPointSerializer(serializers.Serializer):
-    """What still stands between a draft and its submission."""
+class PatchedReturnSerializer(KnownKeys):
+    """Answers to change in one draft; questions that are not named keep theirs."""
 
-    pointer = serializers.CharField()
-    code = serializers.CharField()
-    severity = serializers.ChoiceField(choices=["hard", "soft"])
+    answers = serializers.DictField(help_text=ANSWERS)
+    explanations = Explanations(required=False, help_text=EXPLANATIONS)
+    scale = serializers.ChoiceField(
+        choices=sorted(SCALES), required=False, help_text=f"{SCALE} As before, unless told."
+    )
+    dry_run = serializers.BooleanField(default=False, help_text=DRY_RUN)
+
+
+class ReturnProblemSerializer(serializers.Serializer):
+    """One thing that is wrong with a return, and where."""
+
+    pointer = serializers.CharField(help_text="JSON pointer into the body: #/returns/3/answers/UB01")
+    code = serializers.CharField(help_text="The rule that spoke, the same in form, file and API.")
+    question = serializers.CharField(required=False)
     detail = serializers.CharField()
     mend = serializers.CharField()
+
+
+class OpenPointSerializer(ReturnProblemSerializer):
+    """What still stands between a draft and its submission."""
+
+    severity = serializers.ChoiceField(choices=["hard", "soft"])
 
 
 class SavedReturnSerializer(ReturnSerializer):
     """A stored draft with its open points. `id` and addresses are empty after a dry run."""
 
-    # Plain text: a list of choices in two components would need a name in the settings.
     state = serializers.CharField(read_only=True)
+    status = serializers.CharField(read_only=True, help_text="created, updated or unchanged.")
     url = serializers.CharField(read_only=True, allow_null=True, help_text="The return over the API.")
     open_points = OpenPointSerializer(many=True, read_only=True)
 
     class Meta(ReturnSerializer.Meta):
         fields = [
             "id",
+            "status",
             "url",
             "page",
             "round",
@@ -266,6 +342,15 @@ class SavedReturnSerializer(ReturnSerializer):
         ]
 
 
+class RefusedReturnSerializer(serializers.Serializer):
+    """A return of a list that was left out."""
+
+    pointer = serializers.CharField(help_text="Its place in the body: #/returns/3")
+    subject = serializers.CharField()
+    status = serializers.IntegerField(help_text="400 not valid, 409 not in this state.")
+    errors = ReturnProblemSerializer(many=True)
+
+
 class SavedReturnsSerializer(serializers.Serializer):
     """What a POST of several returns did."""
 
@@ -273,3 +358,4 @@ class SavedReturnsSerializer(serializers.Serializer):
     updated = serializers.IntegerField()
     unchanged = serializers.IntegerField()
     returns = SavedReturnSerializer(many=True)
+    refused = RefusedReturnSerializer(many=True, help_text="What was left out; empty unless `partial`.")

@@ -8,4 +8,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observatory.settings")
 
 app = Celery("observatory")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["core.jobs", "cci"])
+app.autodiscover_tasks(["core.jobs", "cci", "facts"])
+app.autodiscover_tasks(["facts"], related_name="round_tasks")

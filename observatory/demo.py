@@ -4,12 +4,15 @@ Every step can be repeated: a worker killed in the middle goes on where it stopp
 """
 
 import datetime as dt
+import zlib
 from collections.abc import Callable
 from threading import Event
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from cci import services as cci
@@ -19,12 +22,15 @@ from clusters.seed import load_reference, load_seed
 from core.base import DomainError
 from core.jobs import ledger
 from facts.demo.panel import Panel, generate, read_spec
-from facts.models import CountryYear, FiscalYear, FrameEntry, Return, Round
+from facts.models import CountryYear, FiscalYear, Flag, FrameEntry, Query, Return, Round
 from facts.services import instruments
+from facts.services.checking import check_round, open_critical, resolve_flags
 from facts.services.drafts import explain
 from facts.services.imports import Row, save_drafts
+from facts.services.queries import answer, ask
+from facts.services.reopening import ask_reopening
 from facts.services.review import accept, send_back
-from facts.services.rounds import close_round
+from facts.services.rounds import close_round, usual_dates
 from facts.services.submission import NotSubmittable, submit
 from facts.services.units import keep_identities
 from facts.services.values import register_indicators
@@ -33,6 +39,11 @@ from interventions.seed import load_interventions
 SOURCE = "SYN-20121101"
 INSTRUMENT = "1.0"
 EXPLANATION = "Confirmed by telephone (invented explanation)."
+SLIPPED = "Figures lie a factor of 10 or 1,000 from last year's. Please check the scale (invented query)."
+UNLIKELY = "Figures lie far from last year's. Please check them, and the scale (invented query)."
+TWICE = "The same figures were filed under two numbers of the frame. Please say whose they are (invented query)."
+COPIED = "Money figures repeat last year's; no documents were shown (invented decision)."
+BELIEVED_PCT = 88  # of warnings that are settled by a call; the others stay open
 OVERRIDE = "Called back; the firm does not know (invented reason)."
 LOADER, REVIEWER = "demo-loader", "demo-reviewer"
 PUNJAB = "punjab-cluster-office-demo"
@@ -85,6 +96,8 @@ def load_world(progress: Callable[[str, int, int], None], *, size: float = 1.0, 
         _publish_edition(year)
     progress(f"Opening round {years[-1]}", 93, 100)
     _load_open_round(panel, years[-1])
+    _load_questions(years[-1])
+    _compute_open_round(years[-1])
     progress("Ready", 100, 100)
 
 
@@ -118,6 +131,12 @@ def renew_password() -> None:
         for user in people:
             user.set_password(settings.DEMO_PASSWORD)
             user.save(update_fields=["password"])
+
+
+def renew_days() -> None:
+    """Put the open round of the demonstration back into the middle of its collection, where its days are past."""
+    past = Round.objects.open().filter(is_synthetic=True, closes_on__lt=timezone.localdate())
+    past.update(**_days_of_now())
 
 
 @transaction.atomic
@@ -197,14 +216,7 @@ def _load_frame(panel: Panel, years: list[int]) -> None:
     for year in years:
         Round.objects.get_or_create(
             year=year,
-            defaults={
-                "instrument": instrument,
-                "state": Round.State.OPEN,
-                "opens_on": dt.date(year, 9, 1),
-                "closes_on": dt.date(year, 12, 31),
-                "releases_on": dt.date(year + 1, 3, 31),
-                "is_synthetic": True,
-            },
+            defaults={"instrument": instrument, "state": Round.State.OPEN, "is_synthetic": True, **_days_of_now()},
         )
     if Unit.objects.exists():
         return
@@ -253,6 +265,20 @@ def _load_frame(panel: Panel, years: list[int]) -> None:
 
 
 # --- Rounds -------------------------------------------------------------------------------
+
+
+def _days_of_now() -> dict[str, dt.date]:
+    """The calendar of a round in the middle of its collection, whenever the world is loaded."""
+    today = timezone.localdate()
+    ahead = {"closes_on": 40, "editing_until": 70, "locks_on": 100, "panel_on": 130, "releases_on": 160}
+    behind = {"frame_frozen_on": today - dt.timedelta(days=75), "opens_on": today - dt.timedelta(days=60)}
+    return behind | {field: today + dt.timedelta(days=days) for field, days in ahead.items()}
+
+
+def _give_days(round_: Round, days: dict[str, dt.date]) -> None:
+    """A round takes returns inside its days only: a finished one is loaded in days of now, then gets its own back."""
+    Round.objects.filter(pk=round_.pk).update(**days)
+    round_.refresh_from_db()
 
 
 def _batches(panel: Panel, year: int):
@@ -315,14 +341,80 @@ def _load_closed_round(panel: Panel, year: int, progress, start: int, span: int)
     if round_.state == Round.State.CLOSED:
         return
     reviewer = get_user_model().objects.get(username=REVIEWER)
+    _give_days(round_, _days_of_now())
     batches = list(_batches(panel, year))
     for number, (schedule, rows) in enumerate(batches):
         progress(f"Bringing in round {year}", start + span * number // len(batches), 100)
         with transaction.atomic():
             drafts = _bring_in(round_, schedule, rows)
-            if drafts:
-                accept(_hand_in(drafts), by=reviewer, override_reason=OVERRIDE)
+            handed = _hand_in(drafts) if drafts else []
+            if schedule != "UNIT":
+                accept(handed, by=reviewer, override_reason=OVERRIDE)
+    _check(round_)
+    _review_units(panel, round_, reviewer)
+    # Invented: how long answering took, so that pages and messages can tell it.
+    Return.objects.filter(round=round_, schedule="UNIT", version__gt=0).update(minutes=19 + F("pk") % 24)
+    Return.objects.filter(round=round_, version__gt=0, minutes=None).update(minutes=27 + F("pk") % 13)
+    last = dt.date(year, 12, 31)
+    _give_days(round_, usual_dates(year) | {"closes_on": last, "editing_until": last})
     close_round(round_, by=reviewer)
+
+
+def _check(round_: Round) -> None:
+    """Run the checks of a round here, or wait for the worker that took them first; take over when that one died."""
+    job = check_round(round_)
+    for _ in range(600):
+        ledger.run(job.pk)
+        job.refresh_from_db()
+        if not job.is_open:
+            break
+        Event().wait(1)
+    if job.state != job.State.DONE or job.result["failed"]:
+        raise DomainError(f"The checks of round {round_.year} did not finish: {job.error or 'see the worker’s log'}")
+
+
+def _review_units(panel: Panel, round_: Round, reviewer) -> None:
+    """What an invented reviewer does with what the checks said, cluster by cluster.
+
+    Returns in thousands, with a digit too many, or filed twice go back and do not come again in time. What repeats last
+    year's figures is not believed. Of everything else most is explained on the telephone, and some stays open.
+    """
+    slipped = {unit for case in ("P6", "P7") for unit in panel.planted[case].get(round_.year - 1, ())}
+    waiting = Return.objects.waiting_for_review().filter(round=round_, schedule="UNIT").order_by("subject")
+    for cluster_id in list(waiting.order_by("cluster").values_list("cluster_id", flat=True).distinct()):
+        with transaction.atomic():
+            returns = list(waiting.filter(cluster=cluster_id).select_related("round__instrument"))
+            held = _judge(returns, round_, reviewer, slipped)
+            back = [ret for ret in returns if ret.pk in held]
+            for ret in back:
+                send_back(ret, by=reviewer, reason=held[ret.pk])
+            accept([ret for ret in returns if ret.pk not in held], by=reviewer, override_reason=OVERRIDE)
+
+
+def _judge(returns: list[Return], round_: Round, reviewer, slipped: set[str]) -> dict[int, str]:
+    """Decide on flags beyond the form; say which returns go back, and why. Seeded: the same world every time."""
+    ids = [ret.pk for ret in returns]
+    flags = []
+    for start in range(0, len(ids), 500):
+        found = Flag.objects.filter(ret__in=ids[start : start + 500], rule__startswith="X", resolution="open")
+        flags += found.filter(version=F("ret__version")).select_related("ret")
+    held: dict[int, str] = {}
+    believed, doubted = [], []
+    for flag in flags:
+        if flag.rule == "X09":
+            held[flag.ret_id] = TWICE
+        elif flag.rule == "X08" and flag.ret.subject in slipped:
+            held[flag.ret_id] = SLIPPED
+    for flag in flags:
+        luck = zlib.crc32(f"{round_.year} {flag.ret.subject} {flag.rule}".encode()) % 100
+        if flag.ret_id in held or (flag.severity != "critical" and luck >= BELIEVED_PCT):
+            continue
+        (doubted if flag.rule in ("X02", "X03") else believed).append(flag)
+    if believed:
+        resolve_flags(believed, by=reviewer, accept=True, note=EXPLANATION)
+    if doubted:
+        resolve_flags(doubted, by=reviewer, accept=False, note=COPIED)
+    return held
 
 
 def _publish_edition(year: int) -> None:
@@ -342,6 +434,13 @@ def _publish_edition(year: int) -> None:
     cci.publish(edition, by=second, digest=edition.digest)
 
 
+def _compute_open_round(year: int) -> None:
+    """What the first night of a round does: its provisional edition, so that clusters see how far they are."""
+    round_ = Round.objects.get(year=year)
+    if not Edition.objects.filter(round=round_, is_provisional=True).exclude(digest="").exists():
+        _compute(cci.request_recompute(round_, by=None))
+
+
 def _compute(edition: Edition) -> None:
     """Compute here, or wait for the worker that took the job first; take over when that one died."""
     for _ in range(600):
@@ -357,20 +456,57 @@ def _load_open_round(panel: Panel, year: int) -> None:
     """An open round in the middle of its work: accepted, submitted, sent-back returns and drafts."""
     round_ = Round.objects.select_related("instrument").get(year=year)
     reviewer = get_user_model().objects.get(username=REVIEWER)
+    renew_days()
     for schedule, rows in _batches(panel, year):
         with transaction.atomic():
             drafts = _bring_in(round_, schedule, rows)
             if not drafts:
                 continue
             if schedule == "UNIT":
-                many = len(drafts)
-                handed = _hand_in(drafts[: many * 9 // 10])
-                accept(handed[: many * 5 // 10], by=reviewer, override_reason=OVERRIDE)
-                for ret in handed[many * 5 // 10 : many * 5 // 10 + 3]:
-                    send_back(
-                        ret,
-                        by=reviewer,
-                        reason="Sales are far below last year's. Please check the scale (invented query).",
-                    )
+                _hand_in(drafts[: len(drafts) * 9 // 10])
             elif schedule != "ASSOCIATION":
                 accept(_hand_in(drafts), by=reviewer, override_reason=OVERRIDE)
+    _check(round_)
+    units = Return.objects.filter(round=round_, schedule="UNIT")
+    for cluster_id in list(units.order_by("cluster").values_list("cluster_id", flat=True).distinct()):
+        here = units.filter(cluster=cluster_id)
+        if here.filter(state__in=[Return.State.ACCEPTED, Return.State.SENT_BACK]).exists():
+            continue
+        with transaction.atomic():
+            waiting = list(here.filter(state=Return.State.SUBMITTED).order_by("subject"))
+            half, critical = waiting[: here.count() // 2], open_critical(waiting)
+            # What is critical and more than the reviewer came to today stays in the queue, beside the other half.
+            back = [ret for ret in half if ret.pk in critical][:3]
+            back += [ret for ret in waiting[len(half) :] if ret.pk not in critical][: 3 - len(back)]
+            accepted = [ret for ret in half if ret.pk not in critical]
+            _judge(accepted, round_, reviewer, set())
+            accept(accepted, by=reviewer, override_reason=OVERRIDE)
+            for ret in back:
+                send_back(ret, by=reviewer, reason=UNLIKELY)
+
+
+@transaction.atomic
+def _load_questions(year: int) -> None:
+    """Questions on values of the open round, one of them answered and one overdue; one wish to open a return again."""
+    round_ = Round.objects.get(year=year)
+    if Query.objects.filter(ret__round=round_).exists():
+        return
+    supervisor, entry = (get_user_model().objects.get(username=name) for name in ("demo-supervisor", "demo-entry"))
+    here = Return.objects.filter(round=round_, schedule="UNIT", cluster__code="PK-SUR-SKT").order_by("subject")
+    here = here.select_related("round__instrument")
+    waiting = list(here.filter(state=Return.State.SUBMITTED)[:3])
+    asked = [
+        ("UC01", "Are sales of the second workshop in this figure? (invented question)"),
+        ("UB09", "Does labour cost include piece-rate payments to families? (invented question)"),
+        ("UD04", "Is the generator's diesel part of energy cost? (invented question)"),
+    ]
+    queries = [
+        ask(ret, by=supervisor, question=code, text=text) for ret, (code, text) in zip(waiting, asked, strict=False)
+    ]
+    if len(queries) == len(asked):
+        Query.objects.filter(pk=queries[1].pk).update(due_on=timezone.localdate() - dt.timedelta(days=3))
+        answer(queries[2], by=entry, text="Yes, diesel and gas are in it (invented answer).")
+    accepted = here.filter(state=Return.State.ACCEPTED).first()
+    if accepted:
+        reason = "The firm found a second order book after acceptance (invented reason)."
+        ask_reopening(accepted, by=supervisor, reason=reason)

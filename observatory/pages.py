@@ -6,7 +6,8 @@ from functools import cache
 
 from django.conf import settings
 
-from cci.models import Edition, Score
+from cci.methodology import load_method
+from cci.models import Edition, Score, Standing
 from clusters.models import Cluster
 from observatory import figures
 
@@ -53,12 +54,14 @@ def cluster_map(
     *,
     subject: Cluster | None = None,
     notes: Mapping[int, str] | None = None,
+    kinds: Mapping[int, str] | None = None,
     title: str = "Map of clusters",
     width: float = 760,
 ) -> figures.SVG | str:
     """Clusters as linked dots; around the subject where there is one. Empty where none has a place on the map.
 
     notes : by primary key, what stands after the name when a dot is pointed at.
+    kinds : by primary key, how the mark is drawn (see `figures.maps.MARKS`).
     """
     placed = [one for one in clusters if one.latitude is not None][:MOST_DOTS]
     if not placed:
@@ -82,6 +85,7 @@ def cluster_map(
             "href": None if subject is not None and one.pk == subject.pk else one.get_absolute_url(),
             "label": new_name(one, named) if position < (LABELS if subject is None else 1) else "",
             "note": (notes or {}).get(one.pk, ""),
+            "kind": (kinds or {}).get(one.pk, ""),
         }
         for position, one in enumerate(placed)
     ]
@@ -131,4 +135,28 @@ def standings(clusters: Iterable[Cluster]) -> dict:
             key: {"score": value, "rank": rank, "low": low, "high": high, "n": n}
             for key, value, rank, low, high, n in rows
         },
+    }
+
+
+def provisional_scores(cluster: Cluster, round_) -> dict | None:
+    """Index and pillars of a provisional cluster in the round's published edition, for its own eyes. Two queries.
+
+    None where no edition of the round is published, or the cluster is not provisional in it.
+    """
+    standing = (
+        Standing.objects.filter(
+            edition__round=round_, edition__state=Edition.State.PUBLISHED, cluster=cluster, status="provisional"
+        )
+        .select_related("edition__methodology")
+        .first()
+    )
+    if standing is None:
+        return None
+    pillars = load_method(standing.edition.methodology.version).definitions.pillars
+    names = {"CCI": "Cluster Competitiveness Index"} | {node.code: node.name for node in pillars}
+    rows = Score.objects.filter(edition=standing.edition, cluster=cluster, node__in=names).values_list("node", "value")
+    values = dict(rows)
+    return {
+        "edition": standing.edition,
+        "scores": [{"name": name, "value": values.get(node)} for node, name in names.items()],
     }

@@ -92,9 +92,10 @@ def prepare() -> None:
     call_command("collectstatic", verbosity=0, interactive=False)
     from core.jobs import ledger
     from core.jobs.models import Job
-    from observatory.demo import ensure_accounts, renew_password
+    from observatory.demo import ensure_accounts, renew_days, renew_password
 
     renew_password()
+    renew_days()
     if Job.objects.filter(kind="load_demo", state="done").exists():
         return
     from clusters.seed import load_reference, load_seed

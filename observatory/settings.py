@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "core.accounts.idle.idle_sign_out",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -101,12 +102,27 @@ else:
     DATABASES["default"]["OPTIONS"] = {"options": " ".join(f"-c {name}={ms}" for name, ms in limits.items())}
 # Where visitors report an error
 CONTACT_EMAIL = env("CONTACT_EMAIL", default="")
+
+# Mail: files on the demonstration stand; elsewhere EMAIL_URL, as in smtp+tls://user:password@mail.example.org:587
+EMAIL_URL = env("EMAIL_URL", default="")
+vars().update(env.email_url_config(EMAIL_URL or "dummymail:"))  # without an address the job of a message fails aloud
+if DEMO and not EMAIL_URL:
+    EMAIL_BACKEND, EMAIL_FILE_PATH = "django.core.mail.backends.filebased.EmailBackend", str(VAR_DIR / "mail")
+DEFAULT_FROM_EMAIL = CONTACT_EMAIL or "observatory@localhost"
+# How messages name this site
+_here = f"http://localhost:{env('PORT', default='8000')}" if DEMO else f"https://{ALLOWED_HOSTS[0]}"
+SITE_URL = env("SITE_URL", default=_here).rstrip("/")
+# Reminders go out so many days before a cluster's collection ends
+REMIND_DAYS_BEFORE = (14, 3)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Files
 MEDIA_ROOT = VAR_DIR / "media"
 SNAPSHOT_DIR = VAR_DIR / "snapshots"
-FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+QUARANTINE_DIR = VAR_DIR / "quarantine"  # files on their way in, sealed
+# Files are held in memory until they are sealed: nothing that a firm sends lies open on a disk. Larger are not taken.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 10_300_000  # a file of 10 MB, and the fields beside it
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
@@ -153,6 +169,9 @@ POLICY_MODULES = [
     "interventions.permissions",
 ]
 POLICY_GRANTS = "clusters.permissions.grants_of"
+
+# Review orders by the effect on the index, which lies above it: where it is told how the index measures.
+INDEX_YARDSTICK = "cci.yardstick.yardstick"
 
 # Static files and templates
 STATIC_URL = "/static/"
@@ -202,6 +221,8 @@ REST_FRAMEWORK = {
     "NON_FIELD_ERRORS_KEY": "__all__",
     "COERCE_DECIMAL_TO_STRING": False,
 }
+# Writing requests of returns that one account may send in an hour; one request holds up to 1,000 returns
+RETURN_REQUESTS_PER_HOUR = env.int("RETURN_REQUESTS_PER_HOUR", default=1200)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Cluster Observatory API",
     "VERSION": "1.0",
@@ -216,6 +237,12 @@ JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
 JOB_KINDS = {
     "load_demo": "observatory.demo.load_demo",
     "recompute_cci": "cci.services.run_recompute",
+    "facts.check_cluster": "facts.services.checking.run_check_cluster",
+    "facts.check_round": "facts.services.checking.run_check_round",
+    "facts.prioritise": "facts.services.priority.run_prioritise",
+    "facts.read_upload": "facts.services.uploads.read_upload",
+    "facts.import_upload": "facts.services.uploads.import_upload",
+    "facts.send_invitation": "facts.services.invitations.send_invitation",
 }
 REDIS_URL = env("REDIS_URL", default="") if DEMO else required_env("REDIS_URL")
 CELERY_BROKER_URL = REDIS_URL or "filesystem://"
@@ -241,10 +268,16 @@ CELERY_TASK_DEFAULT_QUEUE = env("CELERY_QUEUE", default="observatory")
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep the job ledger": {"task": "core.jobs.tasks.sweep", "schedule": 10.0},
+    "wipe files and answers kept for a time": {"task": "facts.tasks.wipe_expired", "schedule": 3600.0},
     "recompute open rounds at night": {
         "task": "cci.tasks.recompute_open_rounds",
         "schedule": env.int("NIGHTLY_RECOMPUTE_SECONDS", default=24 * 3600),
     },
+    "check open rounds at night": {
+        "task": "facts.tasks.check_open_rounds",
+        "schedule": env.int("NIGHTLY_CHECK_SECONDS", default=24 * 3600),
+    },
+    "remind who has not filed": {"task": "facts.round_tasks.send_due_messages", "schedule": 6 * 3600},
 }
 
 # Logging: route names and ids, never answers

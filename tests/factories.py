@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import factory
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 
 from cci.models import Edition
 from clusters.models import Cluster, ClusterRole, Country, Membership, Organisation, Region, Sector, Unit
@@ -80,8 +81,8 @@ def open_round(year: int = 2026, **fields) -> Round:
     defaults = {
         "instrument": register_instrument("1.0"),
         "state": "open",
-        "opens_on": dt.date(year, 9, 1),
-        "closes_on": dt.date(year, 12, 31),
+        "opens_on": timezone.localdate() - dt.timedelta(days=60),
+        "closes_on": timezone.localdate() + dt.timedelta(days=40),
     }
     return Round.objects.get_or_create(year=year, defaults=defaults | fields)[0]
 

@@ -11,7 +11,15 @@ from django.urls import reverse
 
 BASE = Path(__file__).resolve().parents[1]
 PAGES = [
-    BASE / name for name in ("README.md", "CONTRIBUTING.md", "docs/methodology.md", "docs/deploy.md", "docs/api.md")
+    BASE / name
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/methodology.md",
+        "docs/deploy.md",
+        "docs/api.md",
+        "docs/field-collection.md",
+    )
 ]
 
 

@@ -14,7 +14,7 @@ from core import policy
 from core.base import DomainError
 from core.policy.views import PolicyMixin
 from facts.models import FrameEntry, Return, Round, Schedule
-from facts.services.rounds import close_round
+from facts.services.rounds import confirm_act, propose_act
 
 REFRESH_SECONDS = "3"
 
@@ -129,6 +129,8 @@ class CloseRound(PolicyMixin, TemplateView):
         states = [state for state in Return.State if any(key[1] == state for key in counts)]
         return super().get_context_data(**kwargs) | {
             "round": round_,
+            "is_proposed": round_.proposed_act == Round.Act.CLOSE,
+            "is_own": round_.proposed_by_id == self.request.user.pk,
             "states": [state.label for state in states],
             "rows": [
                 {"label": label, "counts": [counts.get((code, state), 0) for state in states]}
@@ -142,11 +144,16 @@ class CloseRound(PolicyMixin, TemplateView):
     def post(self, request):
         round_ = _round_or_404(request.POST.get("round"))
         try:
-            locked = close_round(round_, by=request.user)
+            if round_.proposed_act == Round.Act.CLOSE:
+                locked = confirm_act(round_, Round.Act.CLOSE, by=request.user)
+                words = f"Round {round_.year} is closed; {locked:,} accepted returns are locked."
+            else:
+                propose_act(round_, Round.Act.CLOSE, by=request.user)
+                words = f"Closing round {round_.year} is proposed. A second analyst confirms it."
         except DomainError as refusal:
             messages.error(request, str(refusal))
         else:
-            messages.success(request, f"Round {round_.year} is closed; {locked:,} accepted returns are locked.")
+            messages.success(request, words)
         return redirect("cci:editions")
 
 

@@ -454,12 +454,11 @@ def words_of(bands: Sequence[Band]) -> tuple[str, str]:
     if len(first.places) > 1:
         return (
             f"Band {first.letter}",
-            f"{len(first.places)} clusters between ranks {first.first} and {first.last}; their order depends on the "
-            "weights",
+            f"{len(first.places)} clusters between ranks {first.first} and {first.last}; their order is not settled",
         )
     if first is last:
-        return f"Band {first.letter}", "one cluster, its place holds whatever the weights"
-    return f"Bands {first.letter}–{last.letter}", "one cluster each, their places hold whatever the weights"
+        return f"Band {first.letter}", "one cluster, its place holds in nine of ten draws"
+    return f"Bands {first.letter}–{last.letter}", "one cluster each, their places hold in nine of ten draws"
 
 
 @method_decorator(gzip_page, name="dispatch")
@@ -476,7 +475,8 @@ class MethodologyPage(EditionPage, TemplateView):
             method=method,
             same_files=method.digest == edition.methodology.digest,
             rules=content["rule"],
-            coverage=content["coverage"],
+            coverage=content["reliability"]["stops"],
+            thresholds=content["reliability"]["thresholds"],
             publication=content["publication"],
             uncertainty=content["uncertainty"],
             base_rounds=f"{min(content['base_rounds'])}–{max(content['base_rounds'])}",

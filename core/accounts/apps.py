@@ -4,3 +4,6 @@ from django.apps import AppConfig
 class AccountsConfig(AppConfig):
     name = "core.accounts"
     label = "accounts"
+
+    def ready(self):
+        from core.accounts import idle  # noqa: F401  starts the clocks of a session at sign-in

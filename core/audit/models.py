@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import connection, models, transaction
 from django.utils import timezone
 
+from core.bulk import insert_many
+
 CHAIN_LOCK = 0x0B5E  # any constant: names the chain in PostgreSQL's advisory locks
 GENESIS = "0" * 64
 
@@ -76,7 +78,7 @@ def record_many(entries, *, by) -> None:
         )
         previous = event.digest = event.content_digest()
         events.append(event)
-    Event.objects.bulk_create(events, batch_size=1000)
+    insert_many(events)
 
 
 def first_broken() -> int | None:

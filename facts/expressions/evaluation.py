@@ -119,6 +119,8 @@ def _compile(text: str, node: ast.expr) -> Run:
         case ast.BinOp(left=left, op=op, right=right):
             return _arithmetic(op, _compile(text, left), _compile(text, right))
         case ast.Compare(left=left, ops=ops, comparators=comparators):
+            if len(ops) == 1 and isinstance(comparators[0], ast.Constant | ast.Tuple):
+                return _against_constant(_compile(text, left), ops[0], _right_side(text, comparators[0]))
             return _comparison(_compile(text, left), ops, [_right_side(text, item) for item in comparators])
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
             return _call(text, node, name, args, {keyword.arg: keyword.value for keyword in keywords})
@@ -212,6 +214,17 @@ def _literal(node: ast.expr) -> Any:
         return -_literal(node.operand)
     assert isinstance(node, ast.Constant)
     return node.value
+
+
+def _against_constant(left: Run, op: ast.cmpop, right: Run) -> Run:
+    """The commonest comparison, `UB02 >= 0` or `UA01 in (1,2)`, in one step."""
+    compare, constant = _COMPARE[type(op)], right({}, None)
+
+    def run(answers: Mapping[str, Any], context: Any) -> Any:
+        value = left(answers, context)
+        return MISSING if value is MISSING else compare(value, constant)
+
+    return run
 
 
 def _comparison(first: Run, ops: list[ast.cmpop], others: list[Run]) -> Run:

@@ -1,13 +1,16 @@
 """The reviewed definitions: 65 indicators, their hierarchy, derived variables, label criteria."""
 
+import ast
 import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 from facts.expressions import Expression, parse
+from facts.expressions.grammar import calls
 
 from .formulas import Formula, parse_formula
 
@@ -77,6 +80,28 @@ class Definitions:
         dimension = next(node for node in self.dimensions if node.code == indicator.dimension)
         pillar = next(node for node in self.pillars if node.code == dimension.parent)
         return indicator.weight * dimension.weight * pillar.weight
+
+    @cached_property
+    def multiple(self) -> frozenset[str]:
+        """Questions with several answers: those that has() and COUNT() look into."""
+        formulas = [*(indicator.formula for indicator in self.indicators), *self.derived.values()]
+        found = [
+            call.args[0]
+            for formula in formulas
+            for function in ("has", "COUNT", "COUNT_EXCL_NONE")
+            for call in calls(formula.tree, function)
+        ]
+        return frozenset(node.id for node in found if isinstance(node, ast.Name))
+
+    @cached_property
+    def questions(self) -> Mapping[str, frozenset[str]]:
+        """By indicator: every question its formula reads, also through derived variables."""
+
+        def behind(names: frozenset[str]) -> frozenset[str]:
+            parts = [behind(self.derived[name].names) if name in self.derived else {name} for name in names]
+            return frozenset().union(*parts)
+
+        return {indicator.code: behind(indicator.formula.names) for indicator in self.indicators}
 
 
 def load_definitions(path: Path) -> Definitions:

@@ -4,7 +4,8 @@ A formula is read with the grammar of `facts.expressions` and its own functions 
 
 over units, with weight w    SUM(x) = Σ w·x · MEAN(x) = Σ w·x / Σ w · WMEAN(x, by=y) = Σ w·y·x / Σ w·y ·
                              MED(x): weighted median · SHARE(c, base=b) = 100·Σ w·1(c and b) / Σ w·1(b) ·
-                             MATCHED_GROWTH(x) = Σ w·x / Σ w·x(t−1) − 1 over units free of copy-forward in both rounds
+                             MATCHED_GROWTH(x) = Σ w·x / Σ w·x(t−1) − 1 over units that may be compared with the
+                             round before
 of multiple answers          has(m, "code") · COUNT(m) · COUNT_EXCL_NONE(m)
 of money                     REAL(x) base-year prices · PPP(x) base-year international dollars · USD(x) mean rate
 of the cluster               FRAME() units in scope · RCE() prior employment of the region's clusters · INFL()
@@ -14,7 +15,7 @@ Missing spreads; a division by zero is missing. Common support: a ratio uses onl
 """
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -44,19 +45,22 @@ FUNCTIONS: Mapping[str, Function] = {
     "coalesce": Function(2, 2),
 }
 AGGREGATES = ("SUM", "MEAN", "WMEAN", "MED", "SHARE", "MATCHED_GROWTH")
+# Keeps a half of the weight that is exact on paper from being missed by rounding.
+HALF = 0.5 * (1 - 1e-12)
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A parsed formula; `names` are the questions and derived variables it reads."""
+    """A parsed formula; `names` are the questions and derived variables it reads, `aggregates` its figures of units."""
 
     text: str
     tree: ast.Expression = field(repr=False, compare=False)
     names: frozenset[str]
+    aggregates: tuple[ast.Call, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def is_matched(self) -> bool:
-        return any(True for _ in calls(self.tree, "MATCHED_GROWTH"))
+        return any(_called(node) == "MATCHED_GROWTH" for node in self.aggregates)
 
 
 @lru_cache(maxsize=500)
@@ -64,25 +68,52 @@ def parse_formula(text: str) -> Formula:
     """Read a formula; ExpressionError names text and place."""
     root = tree(text, FUNCTIONS)
     names = {node.id for node in ast.walk(root) if isinstance(node, ast.Name)} - set(FUNCTIONS) - {"MISSING"}
-    return Formula(text, root, frozenset(names))
+    aggregates = [call for function in AGGREGATES for call in calls(root, function)]
+    return Formula(text, root, frozenset(names), tuple(aggregates))
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers to a question with several options; each different set of options stands once.
+
+    place : (n,) which of `sets` was answered; −1 = missing.
+    """
+
+    place: np.ndarray
+    sets: tuple[frozenset[str], ...]
+
+    @classmethod
+    def of(cls, answers: Iterable[Iterable[str] | None]) -> "Answers":
+        """From one collection of options per unit; None = missing."""
+        known: dict[frozenset[str], int] = {}
+        place = [-1 if one is None else known.setdefault(frozenset(one), len(known)) for one in answers]
+        return cls(np.array(place, dtype=np.int64), tuple(known))
+
+    def judged(self, judge: Callable[[frozenset[str]], float]) -> np.ndarray:
+        """A figure of each unit's set, (n,) floats; every different set is judged once."""
+        return np.array([*map(judge, self.sets), np.nan], dtype=float)[self.place]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """One round's data, ready for formulas.
+    """One round's data, ready for formulas. Units stand cluster by cluster.
 
-    units : name → array (n_units,) of floats, NaN = missing; multiple answers as an object array of tuples or None.
-    cluster_of : (n_units,) index of each unit's cluster.
-    weight : (n_units,) survey weight.
+    units : name → array (n_units,) of floats, NaN = missing; `Answers` for questions with several options.
+    cluster_of : (n_units,) index of each unit's cluster, never falling.
+    weight : (n_units,) survey weight, or (n_replicates, n_units): then every result has that first axis too.
     clusters : name → array (n_clusters,) of cluster-, association- and region-level answers and context values.
     previous : the same units one round earlier (rows aligned with `units`), or None; NaN where not matched.
-    matched_ok : (n_units,) True where the unit may enter growth: answered both rounds, not copied forward.
+    matched_ok : (n_units,) True where the unit may enter growth: answered both rounds, and neither is in doubt.
     """
 
-    units: Mapping[str, np.ndarray]
+    units: Mapping[str, np.ndarray | Answers]
     cluster_of: np.ndarray
     weight: np.ndarray
-    clusters: Mapping[str, np.ndarray]
+    clusters: Mapping[str, np.ndarray | Answers]
     n_clusters: int
     previous: "Columns | None" = None
     matched_ok: np.ndarray | None = None
@@ -90,100 +121,122 @@ class Columns:
 
 @dataclass(frozen=True)
 class Result:
-    """values (n_clusters,), and the number of responding units behind each; NaN, or None where no units enter."""
+    """values (n_clusters,) or (n_replicates, n_clusters), NaN = missing; which units are behind them, (n_units,) bool,
+    or None where no units enter."""
 
     values: np.ndarray
-    n_units: np.ndarray | None
+    support: np.ndarray | None
 
 
 def evaluate(formula: Formula, columns: Columns, derived: Mapping[str, Formula]) -> Result:
-    """Compute a formula for every cluster. Shapes as in `Columns`."""
-    run = _Run(columns, derived)
-    aggregates = [node for node in ast.walk(formula.tree) if isinstance(node, ast.Call) and _is_aggregate(node)]
-    if aggregates:
-        run.support = run.common_support(aggregates)
-    value = run.cluster(formula.tree.body)
-    values = np.broadcast_to(np.asarray(value, dtype=float), (columns.n_clusters,)).copy()
-    values[~np.isfinite(values)] = np.nan
-    n_units = None
-    if aggregates:
-        n_units = np.bincount(columns.cluster_of[run.support], minlength=columns.n_clusters)
-    return Result(values, n_units)
-
-
-def _is_aggregate(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id in AGGREGATES
+    """Compute one formula for every cluster. Shapes as in `Columns`."""
+    return Evaluation(columns, derived).result(formula)
 
 
 def _keyword(node: ast.Call, name: str) -> ast.expr | None:
     return next((keyword.value for keyword in node.keywords if keyword.arg == name), None)
 
 
-class _Run:
-    """Walks a tree over columns; `unit` yields arrays over units, `cluster` arrays over clusters."""
+class Evaluation:
+    """Walks trees over columns; `unit` yields arrays over units, `cluster` arrays over clusters.
+
+    What one formula has worked out (a derived variable, the units that answered it) serves the next one.
+    """
 
     def __init__(self, columns: Columns, derived: Mapping[str, Formula]):
-        self.columns = columns
-        self.derived = derived
-        self.support = np.ones(len(columns.weight), dtype=bool)
-        self.money: dict[str, np.ndarray] = {}
+        self.columns, self.derived = columns, derived
+        self.n = len(columns.cluster_of)
+        starts = np.flatnonzero(np.diff(columns.cluster_of, prepend=-1))
+        self.starts, self.filled = starts, columns.cluster_of[starts]
+        if len(self.filled) > 1 and (np.diff(self.filled) <= 0).any():
+            raise ValueError("Units have to stand cluster by cluster.")
+        self.before = Evaluation(columns.previous, derived) if columns.previous is not None else None
+        self.everybody = np.ones(self.n, dtype=bool)
+        self.support = self.everybody
+        self._values: dict[str | ast.AST, np.ndarray] = {}
+        self._answered: dict[str | ast.AST, np.ndarray] = {}
+        self._matched: dict[str | ast.AST, np.ndarray] = {}
 
-    def common_support(self, aggregates: list[ast.Call]) -> np.ndarray:
+    def result(self, formula: Formula) -> Result:
+        aggregates = formula.aggregates
+        with np.errstate(all="ignore"):
+            self.support = self._common_support(aggregates) if aggregates else self.everybody
+            value = np.asarray(self.cluster(formula.tree.body), dtype=float)
+        shape = (*self.columns.weight.shape[:-1], self.columns.n_clusters) if aggregates else (self.columns.n_clusters,)
+        values = np.where(np.isfinite(value), value, np.nan)
+        return Result(np.broadcast_to(values, shape), self.support if aggregates else None)
+
+    def counted(self, units: np.ndarray) -> np.ndarray:
+        """How many of those units each cluster has. units : (n_units,) bool."""
+        count = np.zeros(self.columns.n_clusters, dtype=np.int64)
+        if self.n:
+            count[self.filled] = np.add.reduceat(units, self.starts, dtype=np.int64)
+        return count
+
+    def _common_support(self, aggregates: tuple[ast.Call, ...]) -> np.ndarray:
         """Units with every operand of every aggregate answered (for SHARE: inside the base)."""
-        support = np.ones(len(self.columns.weight), dtype=bool)
+        support = self.everybody
         for node in aggregates:
-            assert isinstance(node.func, ast.Name)
-            support &= np.isfinite(self.unit(node.args[0]))
+            support = support & self._is_answered(node.args[0])
             for keyword in node.keywords:
-                extra = self.unit(keyword.value)
-                support &= np.isfinite(extra)
+                support = support & self._is_answered(keyword.value)
                 if keyword.arg == "base":
-                    support &= extra != 0
-            if node.func.id == "MATCHED_GROWTH":
-                if self.columns.previous is None or self.columns.matched_ok is None:
-                    return np.zeros_like(support)
-                before = _Run(self.columns.previous, self.derived)
-                support &= self.columns.matched_ok & np.isfinite(before.unit(node.args[0]))
+                    support = support & (self.unit(keyword.value) != 0)
+            if _called(node) == "MATCHED_GROWTH":
+                if self.before is None or self.columns.matched_ok is None:
+                    return np.zeros(self.n, dtype=bool)
+                support = support & self.columns.matched_ok & self.before._is_answered(node.args[0])
         return support
+
+    def _is_answered(self, node: ast.expr) -> np.ndarray:
+        key = node.id if isinstance(node, ast.Name) else node
+        if key not in self._answered:
+            self._answered[key] = np.isfinite(self.unit(node))
+        return self._answered[key]
 
     # --- over units
 
     def unit(self, node: ast.expr) -> np.ndarray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = np.asarray(self._value(node, self.unit, self._unit_name, self._unit_call), dtype=float)
-        return np.broadcast_to(value, (len(self.columns.weight),))
+        """The value of an expression for every unit: (n_units,), or one number that holds for all."""
+        if isinstance(node, ast.Constant):
+            return np.asarray(node.value, dtype=float)
+        key = node.id if isinstance(node, ast.Name) else node
+        if key not in self._values:
+            self._values[key] = np.asarray(self._value(node, self.unit, self._unit_name, self._unit_call), dtype=float)
+        return self._values[key]
 
-    def _unit_name(self, name: str) -> np.ndarray:
+    def _unit_name(self, name: str):
         if name in self.columns.units:
             return self.columns.units[name]
         if name in self.derived:
             return self.unit(self.derived[name].tree.body)
         if name in self.columns.clusters:
-            return self.columns.clusters[name][self.columns.cluster_of]
-        return np.full(len(self.columns.weight), np.nan)
+            return self._of_cluster(name)
+        return np.nan
+
+    def _of_cluster(self, name: str) -> np.ndarray:
+        """A figure of clusters, at each of their units."""
+        figure = self.columns.clusters[name]
+        assert isinstance(figure, np.ndarray)
+        return figure[self.columns.cluster_of]
 
     def _unit_call(self, name: str, node: ast.Call):
         if name in ("has", "COUNT", "COUNT_EXCL_NONE"):
             assert isinstance(node.args[0], ast.Name)
-            answers = self.columns.units.get(node.args[0].id)
-            if answers is None:
-                return np.full(len(self.columns.weight), np.nan)
-            return _of_many(name, node, answers)
+            return _of_many(name, node, self.columns.units.get(node.args[0].id))
         if name in ("REAL", "PPP", "USD"):
-            factor = self.columns.clusters[name][self.columns.cluster_of]
-            return self.unit(node.args[0]) * factor
+            return self.unit(node.args[0]) * self._of_cluster(name)
         if name == "INFL":
-            return self.columns.clusters["INFL"][self.columns.cluster_of]
+            return self._of_cluster("INFL")
         raise ValueError(f"{name}() cannot stand inside a figure of units.")
 
     # --- over clusters
 
     def cluster(self, node: ast.expr):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._value(node, self.cluster, self._cluster_name, self._cluster_call)
+        return self._value(node, self.cluster, self._cluster_name, self._cluster_call)
 
-    def _cluster_name(self, name: str) -> np.ndarray:
-        return self.columns.clusters.get(name, np.full(self.columns.n_clusters, np.nan))
+    def _cluster_name(self, name: str):
+        return self.columns.clusters.get(name, np.nan)
 
     def _cluster_call(self, name: str, node: ast.Call):
         if name in AGGREGATES:
@@ -193,57 +246,73 @@ class _Run:
         if name in ("FRAME", "RCE", "INFL"):
             return self.columns.clusters[name]
         assert isinstance(node.args[0], ast.Name)
-        answers = self.columns.clusters.get(node.args[0].id)
-        if answers is None:
-            return np.full(self.columns.n_clusters, np.nan)
-        return _of_many(name, node, answers)
+        return _of_many(name, node, self.columns.clusters.get(node.args[0].id))
 
-    def _total(self, x: np.ndarray) -> np.ndarray:
+    def _spread(self, figures: np.ndarray) -> np.ndarray:
+        """Figures of the clusters that have units, (…, n_filled), at their places among all; NaN for the others."""
+        out = np.full((*figures.shape[:-1], self.columns.n_clusters), np.nan)
+        out[..., self.filled] = figures
+        return out
+
+    def _total(self, x: np.ndarray | float) -> np.ndarray:
         """Σ w·x by cluster over the support; NaN where the support is empty."""
-        keep = self.support
-        at, n = self.columns.cluster_of[keep], self.columns.n_clusters
-        total = np.bincount(at, weights=(self.columns.weight * x)[keep], minlength=n).astype(float)
-        total[np.bincount(at, minlength=n) == 0] = np.nan
-        return total
+        if not self.n:
+            return self._spread(np.zeros((*self.columns.weight.shape[:-1], 0)))
+        support = self.support
+        total = np.add.reduceat(self.columns.weight * np.where(support, x, 0.0), self.starts, axis=-1)
+        return self._spread(np.where(np.add.reduceat(support, self.starts), total, np.nan))
 
     def _aggregate(self, name: str, node: ast.Call) -> np.ndarray:
         x = self.unit(node.args[0])
         if name == "SUM":
             return self._total(x)
         if name == "MEAN":
-            return self._total(x) / self._total(np.ones_like(x))
+            return self._total(x) / self._total(1.0)
         if name == "WMEAN":
             by = _keyword(node, "by")
-            y = self.unit(by) if by is not None else np.ones_like(x)
+            y = self.unit(by) if by is not None else np.float64(1.0)
             return self._total(x * y) / self._total(y)
         if name == "SHARE":
-            return 100 * self._total((x != 0).astype(float)) / self._total(np.ones_like(x))
+            return 100 * self._total(x != 0) / self._total(1.0)
         if name == "MED":
             return self._median(x)
-        if self.columns.previous is None:
+        if self.before is None:
             return np.full(self.columns.n_clusters, np.nan)
-        before = _Run(self.columns.previous, self.derived).unit(node.args[0])
-        return self._total(x) / self._total(before) - 1
+        return self._total(x) / self._total(self.before.unit(node.args[0])) - 1
 
     def _median(self, x: np.ndarray) -> np.ndarray:
         """Weighted median by cluster: the smallest x with cumulated weight of at least half."""
-        keep = self.support
-        at, x, w = self.columns.cluster_of[keep], x[keep], self.columns.weight[keep]
-        out = np.full(self.columns.n_clusters, np.nan)
-        order = np.lexsort((x, at))
-        at, x, w = at[order], x[order], w[order]
-        edges = np.flatnonzero(np.diff(at)) + 1
-        for part in np.split(np.arange(len(at)), edges):
-            if len(part):
-                cumulated = np.cumsum(w[part])
-                # The tolerance keeps a half that is exact on paper from being missed by rounding.
-                out[at[part[0]]] = x[part[np.searchsorted(cumulated, cumulated[-1] / 2 * (1 - 1e-12))]]
+        chosen = np.flatnonzero(self.support)
+        x, at = np.broadcast_to(x, self.n)[chosen], self.columns.cluster_of[chosen]
+        starts = np.flatnonzero(np.diff(at, prepend=-1))
+        ends = np.append(starts[1:], len(at))[: len(starts)]
+        order = order_in_groups(x, at, self.columns.n_clusters)
+        weight = self.columns.weight[..., chosen[order]]
+        # Cumulated inside each cluster by itself: rounding of one does not reach the next.
+        cumulated = np.empty_like(weight)
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            weight[..., start:end].cumsum(axis=-1, out=cumulated[..., start:end])
+        half = np.repeat(cumulated[..., ends - 1] * HALF, ends - starts, axis=-1)
+        below = cumulated < half
+        out = np.full((*weight.shape[:-1], self.columns.n_clusters), np.nan)
+        if len(starts):
+            place = starts + np.add.reduceat(below, starts, axis=-1, dtype=np.int64)
+            out[..., at[starts]] = np.where(cumulated[..., ends - 1] > 0, x[order][place], np.nan)
         return out
 
     # --- both
 
     def _value(self, node: ast.expr, walk: Callable, name_of: Callable, call: Callable):
         match node:
+            case ast.BinOp(left=left, op=op, right=right):
+                a, b = walk(left), walk(right)
+                if isinstance(op, ast.Add):
+                    return a + b
+                if isinstance(op, ast.Sub):
+                    return a - b
+                if isinstance(op, ast.Mult):
+                    return a * b
+                return np.where(np.equal(b, 0), np.nan, np.divide(a, b))
             case ast.Constant(value=int() | float() as constant):
                 return float(constant)
             case ast.Name(id="MISSING"):
@@ -253,54 +322,57 @@ class _Run:
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -walk(operand)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                value = np.asarray(walk(operand))
-                return np.where(np.isnan(value), np.nan, value == 0)
-            case ast.BinOp(left=left, op=op, right=right):
-                a, b = walk(left), walk(right)
-                if isinstance(op, ast.Add):
-                    return a + b
-                if isinstance(op, ast.Sub):
-                    return a - b
-                if isinstance(op, ast.Mult):
-                    return a * b
-                return np.where(np.asarray(b) == 0, np.nan, a / np.where(np.asarray(b) == 0, np.nan, b))
+                value = walk(operand)
+                return np.where(np.isnan(value), np.nan, np.equal(value, 0))
             case ast.BoolOp(op=op, values=values):
-                parts = [np.asarray(walk(value), dtype=float) for value in values]
-                known = ~np.any([np.isnan(np.broadcast_to(p, parts[0].shape)) for p in parts], axis=0)
-                join = np.all if isinstance(op, ast.And) else np.any
-                return np.where(known, join([p != 0 for p in parts], axis=0), np.nan)
+                return _joined([walk(value) for value in values], isinstance(op, ast.And))
             case ast.Compare(left=left, ops=ops, comparators=comparators):
                 return self._compare(walk, left, ops, comparators)
             case ast.Call(func=ast.Name(id=name), args=args):
                 if name == "IF":
-                    condition = np.asarray(walk(args[0]), dtype=float)
-                    chosen = np.where(condition != 0, walk(args[1]), walk(args[2]))
+                    condition = walk(args[0])
+                    chosen = np.where(np.not_equal(condition, 0), walk(args[1]), walk(args[2]))
                     return np.where(np.isnan(condition), np.nan, chosen)
                 if name == "MAX":
                     return np.maximum(walk(args[0]), walk(args[1]))
                 if name == "coalesce":
-                    first = np.asarray(walk(args[0]), dtype=float)
+                    first = walk(args[0])
                     return np.where(np.isnan(first), walk(args[1]), first)
                 return call(name, node)
         raise ValueError(f"{type(node).__name__} has no meaning over columns.")
 
     def _compare(self, walk: Callable, left: ast.expr, ops, comparators) -> np.ndarray:
-        value = np.asarray(walk(left), dtype=float)
-        result: np.ndarray = np.ones(value.shape)
+        """One comparison or a chain of them: 1 or 0, NaN where an operand is missing."""
+        value, steps = walk(left), []
         for op, right in zip(ops, comparators, strict=True):
             if isinstance(right, ast.Tuple):
-                choices = [
-                    v.value for v in right.elts if isinstance(v, ast.Constant) and isinstance(v.value, int | float)
-                ]
-                holds = np.isin(value, choices) ^ isinstance(op, ast.NotIn)
-                step, other = np.where(np.isnan(value), np.nan, holds), value
-            else:
-                other = np.asarray(walk(right), dtype=float)
-                holds = _COMPARE[type(op)](value, other)
-                step = np.where(np.isnan(value) | np.isnan(other), np.nan, holds)
-            result = np.where(np.isnan(result) | np.isnan(step), np.nan, (result != 0) & (step != 0))
+                choices = [v.value for v in right.elts if isinstance(v, ast.Constant)]
+                found = np.any([np.equal(value, c) for c in choices if isinstance(c, int | float)], axis=0)
+                steps.append(np.where(np.isnan(value), np.nan, found ^ isinstance(op, ast.NotIn)))
+                continue
+            other = walk(right)
+            holds = _COMPARE[type(op)](value, other)
+            known = np.isnan(value) if isinstance(right, ast.Constant) else np.isnan(value) | np.isnan(other)
+            steps.append(np.where(known, np.nan, holds))
             value = other
-        return result
+        return steps[0] if len(steps) == 1 else _joined(steps, True)
+
+
+def _joined(parts: list[np.ndarray], wants_all: bool) -> np.ndarray:
+    """`and` or `or` over truth values; missing where any part is."""
+    missing, holds = np.isnan(parts[0]), np.not_equal(parts[0], 0)
+    for part in parts[1:]:
+        missing = missing | np.isnan(part)
+        holds = holds & np.not_equal(part, 0) if wants_all else holds | np.not_equal(part, 0)
+    return np.where(missing, np.nan, holds)
+
+
+def order_in_groups(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+    """The order that sorts by group, then by value, (n,) places. group : whole numbers below `n_groups`."""
+    order = values.argsort()
+    # By value, then by group without touching that order: whole numbers of 16 bits are sorted in one sweep.
+    narrow = group.astype(np.uint16 if n_groups <= 1 << 16 else np.int64)
+    return order[narrow[order].argsort(kind="stable")]
 
 
 _COMPARE: Mapping[type, Callable] = {
@@ -313,27 +385,13 @@ _COMPARE: Mapping[type, Callable] = {
 }
 
 
-def _of_many(name: str, node: ast.Call, answers: np.ndarray) -> np.ndarray:
-    """has, COUNT and COUNT_EXCL_NONE over an object array of tuples; None is missing.
-
-    Few different answers stand in a long column, so each is judged once.
-    """
+def _of_many(name: str, node: ast.Call, answers: np.ndarray | Answers | None) -> np.ndarray | float:
+    """has, COUNT and COUNT_EXCL_NONE over answers with several options."""
+    if not isinstance(answers, Answers):
+        return np.nan
     if name == "has":
         assert isinstance(node.args[1], ast.Constant)
         code = node.args[1].value
-
-        def judge(several: tuple) -> float:
-            return float(code in several)
-    else:
-        skip = {"none"} if name == "COUNT_EXCL_NONE" else set()
-
-        def judge(several: tuple) -> float:
-            return float(len(set(several) - skip))
-
-    worth: dict[tuple | None, float] = {None: np.nan}
-    out = np.empty(len(answers))
-    for index, several in enumerate(answers):
-        if several not in worth:
-            worth[several] = judge(several)
-        out[index] = worth[several]
-    return out
+        return answers.judged(lambda chosen: float(code in chosen))
+    skip = {"none"} if name == "COUNT_EXCL_NONE" else set()
+    return answers.judged(lambda chosen: float(len(chosen - skip)))

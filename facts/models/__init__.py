@@ -3,9 +3,10 @@
 Answers are not here: they lie sealed in `facts.vault`, apart from unit identity.
 """
 
+from .field import FieldSubmission
 from .instrument import Indicator, Instrument, Question, Schedule
 from .results import CheckRun, Flag, IndicatorValue, Reliability, RoundFlag, Snapshot
-from .returns import IdempotencyKey, Query, Reopening, Return, Upload
+from .returns import IdempotencyKey, Query, Reopening, RequestCount, Return, Upload
 from .rounds import Collector, CountryYear, Extension, FiscalYear, FrameEntry, Invitation, Round, UnitLink
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Collector",
     "CountryYear",
     "Extension",
+    "FieldSubmission",
     "FiscalYear",
     "Flag",
     "FrameEntry",
@@ -25,6 +27,7 @@ __all__ = [
     "Question",
     "Reliability",
     "Reopening",
+    "RequestCount",
     "Return",
     "Round",
     "RoundFlag",

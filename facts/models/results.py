@@ -159,6 +159,10 @@ class Reliability(models.Model):
     stops = models.JSONField(default=list, help_text="Hard stops and caps that hold.")
     gates = models.JSONField(default=list, help_text="OG1–OG8 of the association that passes most.")
     steps = models.JSONField(default=list, help_text="The shortest way to become ranked, in order.")
+    association = models.CharField(
+        max_length=120, blank=True, help_text="Subject of the association return that the gates are about."
+    )
+    was_reliable = models.BooleanField(default=False, help_text="Reliable a round before: stays so down to 70 points.")
 
     class Meta:
         ordering = ["snapshot", "cluster"]

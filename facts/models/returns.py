@@ -194,6 +194,18 @@ class Upload(models.Model):
         ]
 
 
+class RequestCount(models.Model):
+    """How many writing requests an account sent in one window of time: a limit that holds over all processes."""
+
+    client = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    route = models.CharField(max_length=60)
+    window = models.PositiveIntegerField(help_text="Hours since 1970.")
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["client", "route", "window"], name="facts_request_count_once")]
+
+
 class IdempotencyKey(models.Model):
     """What a client's key was answered, so that the same request is answered the same and done once."""
 

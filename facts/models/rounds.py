@@ -52,6 +52,10 @@ class Round(models.Model):
         OPEN = "open", "Open"
         CLOSED = "closed", "Closed"
 
+    class Act(models.TextChoices):
+        FREEZE = "freeze", "freeze the frame"
+        CLOSE = "close", "close the round"
+
     year = models.PositiveSmallIntegerField(unique=True)
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="rounds")
     state = models.CharField(max_length=8, choices=State, default=State.PLANNED)
@@ -62,12 +66,21 @@ class Round(models.Model):
     locks_on = models.DateField(null=True, blank=True, help_text="Returns locked, weights and scores made.")
     panel_on = models.DateField(null=True, blank=True, help_text="Index panel, disclosure check.")
     releases_on = models.DateField(null=True, blank=True)
+    proposed_act = models.CharField(max_length=8, choices=Act, blank=True, help_text="Waits for a second person.")
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     is_synthetic = models.BooleanField(default=False)
 
     objects = RoundQuerySet.as_manager()
 
     class Meta:
         ordering = ["-year"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(proposed_act="", proposed_by__isnull=True)
+                | (~Q(proposed_act="") & Q(proposed_by__isnull=False)),
+                name="facts_round_proposal_has_a_person",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Round {self.year}"

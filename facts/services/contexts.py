@@ -75,7 +75,7 @@ def contexts_for(round_: Round, returns: list[Return], *, with_unit_shares: bool
     countries = {c.country_id for c in clusters.values()} | {r.region.country_id for r in returns if r.region_id}
     year_ends = {country: fiscal_year_end(country, round_.year) for country in countries}
     names = _cluster_names(returns)
-    as_of = min(timezone.localdate(), round_.closes_on)
+    as_of = min(timezone.localdate(), round_.closes_on, date(round_.year, 12, 31))
     contexts = {}
     for ret in returns:
         values: dict = {}

@@ -4,27 +4,45 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import F
 
 from core.audit.models import record
 from core.base import Conflict, DomainError
 from facts.models import Return
-from facts.validation import Problem, read_answers
+from facts.validation import Context, Problem, read_answers
 from facts.vault import store
+from facts.wording import plain, rescaled, stored_text
 
+from .collectors import is_link_holder, seal_on_save
 from .contexts import contexts_for, payloads
-from .deadlines import lock_reason, require_open
+from .deadlines import require_open, state_reason
 from .findings import EMPTY, findings_of, measure, schedule_of
 from .instruments import lookups
+from .reading import Opened
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What a save did: the return as stored, values refused while reading, and what the checks say now."""
+    """What a save did: the return as stored, values refused while reading, and what the checks say now.
+
+    `opened` is the whole return after the save, so that no door needs to judge it a second time.
+    """
 
     ret: Return
     refused: list[Problem]
     findings: list[Problem]
+    opened: Opened
+
+
+class Clash(Conflict):
+    """Others changed the same fields since they were shown. Nothing of this save was stored.
+
+    fields : by question (or rule, of an explanation) what was typed now and what is stored, at the return's scale.
+    ret : the return as it is stored now; `current` its payload.
+    """
+
+    def __init__(self, ret: Return, fields: Mapping[str, tuple[str, str]], current: Mapping):
+        super().__init__("Somebody else changed the same answers in the meantime. Nothing of yours was lost.", current)
+        self.ret, self.fields = ret, fields
 
 
 def touched_codes(raw: Mapping, reading) -> list[str]:
@@ -55,7 +73,6 @@ def merged(
     }
 
 
-@transaction.atomic
 def save_answers(
     ret: Return,
     raw: Mapping,
@@ -67,43 +84,117 @@ def save_answers(
     confirmed: Iterable[str] = (),
     channel: str = Return.Channel.WEB,
 ) -> Saved:
-    """Merge what was typed into the working draft.
+    """Merge what was typed into the working draft, if nobody saved since `expected_revision`.
 
     A value that cannot be read is refused by itself; the others are kept. An empty string takes an answer out.
+    `scale`, where given, is what the texts are typed at and becomes the scale of the return.
     Raises Conflict, with the stored payload, when somebody saved after `expected_revision`.
     """
+    context = _context(ret)
+    with transaction.atomic():
+        current = _hold(ret)
+        if ret.revision != expected_revision:
+            raise Conflict("Somebody else saved this return in the meantime. Nothing of yours was stored yet.", current)
+        return _keep(ret, raw, current, context, by, scale or ret.scale, explanations or {}, confirmed, channel)
+
+
+def save_fields(
+    ret: Return,
+    raw: Mapping[str, str],
+    was: Mapping[str, str],
+    *,
+    by,
+    scale: int,
+    explanations: Mapping[str, str] | None = None,
+    confirmed: Iterable[str] = (),
+    channel: str = Return.Channel.WEB,
+) -> Saved:
+    """Merge single fields into the working draft, whoever else saved others meanwhile.
+
+    raw, was : by question, what is typed now and what the field showed before; `was` also holds, by rule, the
+        explanation shown before. scale : what both are typed at; the return keeps its own scale.
+    A field passes when what is stored is still what was shown, or is already what is typed (the same save sent twice).
+    Raises Clash, with both values, when another person changed one of them: then nothing of this save is stored.
+    """
+    explanations = explanations or {}
+    context = _context(ret)
+    with transaction.atomic():
+        current = _hold(ret)
+        questions = schedule_of(ret).questions
+        raw = {code: rescaled(questions[code], text, scale, ret.scale) for code, text in raw.items()}
+        was = {c: rescaled(questions[c], text, scale, ret.scale) if c in raw else text for c, text in was.items()}
+        clashing = _clashing(ret, raw, was, explanations, current)
+        if clashing:
+            raise Clash(ret, clashing, current)
+        return _keep(ret, raw, current, context, by, ret.scale, explanations, confirmed, channel)
+
+
+def _context(ret: Return) -> Context:
+    """What the checks compare with, read before anything is held: other returns' accepted answers."""
+    return contexts_for(ret.round, [ret], with_unit_shares=ret.schedule == "ASSOCIATION")[ret.pk]
+
+
+def _hold(ret: Return) -> Mapping:
+    """Hold a return's row until the transaction ends and bring `ret` up to date. Returns the stored payload."""
     require_open([ret])
-    if reason := lock_reason(ret):
+    held = Return.objects.select_for_update().filter(pk=ret.pk)
+    now = held.values_list("revision", "scale", "state", "typed_by", "submitted_at").get()
+    ret.revision, ret.scale, ret.state, ret.typed_by, ret.submitted_at = now
+    if reason := state_reason(ret):
         raise DomainError(reason)
-    taken = Return.objects.filter(pk=ret.pk, revision=expected_revision, state=ret.state).update(
-        revision=F("revision") + 1
-    )
-    current = payloads([ret]).get(ret.pk, EMPTY)
-    if not taken:
-        raise Conflict("Somebody else saved this return in the meantime. Nothing of yours was stored yet.", current)
-    ret.revision = expected_revision + 1
-    scale = scale or ret.scale
+    return payloads([ret]).get(ret.pk, EMPTY)
+
+
+def _clashing(ret: Return, raw: Mapping, was: Mapping, explanations: Mapping, current: Mapping) -> dict:
+    """The fields that others changed since they were shown, with both texts."""
+    questions, found = schedule_of(ret).questions, {}
+    for code, text in raw.items():
+        question = questions[code]
+        stored = stored_text(question, current, ret.scale, ret.currency)
+        if plain(question, stored) not in (plain(question, was.get(code, "")), plain(question, text)):
+            found[code] = (text, stored)
+    for rule, text in explanations.items():
+        stored = current.get("explanations", {}).get(rule, "")
+        if stored not in (was.get(rule, "").strip(), text.strip()):
+            found[rule] = (text, stored)
+    return found
+
+
+def _keep(ret, raw, current, context, by, scale, explanations, confirmed, channel) -> Saved:
+    """Read, merge, judge and store; the caller holds the row."""
     reading = read_answers(schedule_of(ret), raw, scale=scale, lookups=lookups())
     touched = touched_codes(raw, reading)
-    payload = merged(current, touched, reading, explanations or {}, confirmed)
-    answers, markers = payload["answers"], payload["markers"]
-    findings = findings_of(ret, payload, contexts_for(ret.round, [ret])[ret.pk])
-    store.put_drafts({ret.pk: payload})
-    changed = sorted(
-        code
-        for code in touched
-        if current["answers"].get(code) != answers.get(code) or current["markers"].get(code) != markers.get(code)
-    )
+    # Only what is indeed last year's answer is stored as "confirmed unchanged".
+    same = [code for code in confirmed if code in reading.answers and reading.answers[code] == context.prev.get(code)]
+    payload = merged(current, touched, reading, explanations, same)
+    changed = _changed(current, payload)
     if scale != ret.scale:
         changed.append("scale")
-    ret.scale, ret.channel = scale, channel
+    ret.scale = scale
+    findings = findings_of(ret, payload, context)
+    saved = Saved(ret, reading.problems, findings.problems, Opened(ret, payload, context, findings))
+    if not changed and payload == current:
+        return saved
+    channel = Return.Channel.LINK if is_link_holder(by) else channel
+    sealed = seal_on_save(ret, by=by)
+    store.put_drafts({ret.pk: payload})
+    ret.revision, ret.channel = ret.revision + 1, channel
     measure(ret, findings)
     if by.pk not in ret.typed_by:
         ret.typed_by = [*ret.typed_by, by.pk]
-    ret.save(update_fields=["scale", "channel", "answered", "asked", "core_share", "typed_by", "updated_at"])
-    if changed or explanations:
-        record("return.save", ret, by=by, fields=changed, channel=channel, revision=ret.revision)
-    return Saved(ret, reading.problems, findings.problems)
+    fields = ["revision", "scale", "channel", "answered", "asked", "core_share", "typed_by", "updated_at"]
+    ret.save(update_fields=[*fields, *sealed])
+    record("return.save", ret, by=by, fields=changed, channel=channel, revision=ret.revision)
+    return saved
+
+
+def _changed(old: Mapping, new: Mapping) -> list[str]:
+    """The questions whose answer, marker or confirmation differs."""
+    before, after = old["answers"] | old["markers"], new["answers"] | new["markers"]
+    confirmed = set(old.get("confirmed", [])) ^ set(new["confirmed"])
+    return sorted(
+        code for code in before.keys() | after.keys() if before.get(code) != after.get(code) or code in confirmed
+    )
 
 
 def explain(returns: Iterable[Return], explanations: Mapping[int, Mapping[str, str]]) -> None:

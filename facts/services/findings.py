@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from facts.models import Return
-from facts.validation import Problem, answered_core_share, asked, check
+from facts.validation import Problem, examine
+from facts.wording import as_shown
 
 from .instruments import schedule
 
@@ -42,16 +43,16 @@ def findings_of(ret: Return, payload: Mapping, context) -> Findings:
     """Run every check of the schedule over a payload."""
     part = schedule_of(ret)
     answers, markers = payload["answers"], payload["markers"]
-    problems = check(part, answers, markers, context)
-    codes = asked(part, answers, context)
-    given = sum(code in answers or code in markers for code in codes)
+    found = examine(part, answers, markers, context)
+    problems = [as_shown(problem, part, ret.scale, ret.currency) for problem in found.problems]
+    given = sum(code in answers or code in markers for code in found.asked)
     explanations = payload.get("explanations", {})
     unexplained = [
         problem
         for problem in problems
         if problem.severity == "soft" and len(explanations.get(problem.rule, "").strip()) < EXPLANATION_MIN
     ]
-    return Findings(problems, codes, given, answered_core_share(part, answers, markers, context), unexplained)
+    return Findings(problems, found.asked, given, found.core_share, unexplained)
 
 
 def measure(ret: Return, findings: Findings) -> None:

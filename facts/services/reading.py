@@ -1,10 +1,8 @@
 """What a person sees of sealed answers: drafts by those who write them, submitted versions with a logged purpose."""
 
-import base64
-import json
-import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -14,16 +12,16 @@ from django.utils import timezone
 from clusters.models import Membership
 from core.audit.models import Event, record
 from core.base import DomainError
+from core.policy import Role
 from facts.models import Return
 from facts.validation import Context, Problem
 from facts.vault import store
 
+from .bulk import by_round
 from .contexts import contexts_for
 from .findings import EMPTY, Findings, findings_of, schedule_of
 
 MINUTES_A_QUESTION = 0.6
-HELD_FOR = timedelta(hours=2)
-HELD_MAX = 6_000_000  # bytes of a held file, below the limit of a form
 
 ACTS = {
     "return.save": "Answers saved",
@@ -33,20 +31,35 @@ ACTS = {
     "return.sent_back": "Sent back",
     "return.accepted": "Accepted",
     "return.locked": "Locked",
+    "return.reopen_asked": "Asked to be opened again",
+    "return.reopen_declined": "Wish to open it again declined",
+    "return.reopened": "Opened again",
+    "query.ask": "Question asked",
+    "query.answer": "Question answered",
+    "query.close": "Question closed",
     "return.open": "Opened",
     "unit.identity": "Name of the unit opened",
 }
 OPENINGS = ("return.open", "unit.identity")
-CHANNELS = {"web": "in the form", "file": "from a file", "api": "over the API", "help_desk": "by the help desk"}
+CHANNELS = {
+    "web": "in the form",
+    "file": "from a file",
+    "api": "over the API",
+    "help_desk": "by the help desk",
+    "link": "over the personal link",
+    "field": "in the field",
+}
 
 
 @dataclass(frozen=True)
 class SectionState:
-    """How far one block of a return is."""
+    """How far one block of a return is. Questions that may stay blank are counted apart."""
 
     section: Any
     asked: list[str]
     answered: int
+    needed: int
+    needed_given: int
     hard: list[Problem]
     unexplained: list[Problem]
 
@@ -62,6 +75,30 @@ class SectionState:
     def minutes(self) -> int:
         left = len(self.asked) - self.answered if self.state != "done" else 0
         return -int(-left * MINUTES_A_QUESTION // 1)
+
+    @property
+    def blank(self) -> int:
+        """Questions without answer that need none."""
+        return len(self.asked) - self.needed - (self.answered - self.needed_given)
+
+    @property
+    def short(self) -> str:
+        """How far the block is, for a narrow place; empty where nothing is asked."""
+        if not self.asked:
+            return ""
+        return "done" if self.state == "done" else f"{self.needed_given}/{self.needed}"
+
+    @property
+    def words(self) -> str:
+        """How far the block is, as the pages say it."""
+        return _count_words(self.needed_given, self.needed, self.blank, self.answered)
+
+
+def _count_words(given: int, needed: int, blank: int, answered: int) -> str:
+    if given == needed:
+        words = f"All {answered} answered" if answered > 1 else "Answered"
+        return f"All {needed} needed answers given, {blank} optional left blank" if blank else words
+    return f"{given} of {needed} answered"
 
 
 @dataclass(frozen=True)
@@ -106,22 +143,48 @@ class Opened:
         states = []
         for section in schedule_of(self.ret).sections:
             codes = {question.code for question in section.questions}
+            needed = {question.code for question in section.questions if question.required} & asked
             states.append(
                 SectionState(
                     section=section,
                     asked=[question.code for question in section.questions if question.code in asked],
                     answered=len(codes & asked & given),
+                    needed=len(needed),
+                    needed_given=len(needed & given),
                     hard=[problem for problem in self.findings.hard if problem.question in codes],
                     unexplained=[problem for problem in self.findings.unexplained if problem.question in codes],
                 )
             )
         return states
 
+    @property
+    def minutes(self) -> int:
+        """Minutes of work left, over all blocks."""
+        return sum(part.minutes for part in self.sections)
+
+    @property
+    def words(self) -> str:
+        """How far the return is: answers that are needed, and the optional ones apart."""
+        given, needed = sum(part.needed_given for part in self.sections), sum(part.needed for part in self.sections)
+        return _count_words(given, needed, sum(part.blank for part in self.sections), self.findings.answered)
+
 
 def judged(ret: Return, payload: dict) -> Opened:
     """Run the checks over a payload as `submit` will run them."""
     context = contexts_for(ret.round, [ret], with_unit_shares=ret.schedule == "ASSOCIATION")[ret.pk]
     return Opened(ret, payload, context, findings_of(ret, payload, context))
+
+
+def judged_many(returns: list[Return]) -> list[Opened]:
+    """Run the checks over the drafts of many returns, with a fixed number of queries a round and schedule."""
+    drafts = store.open_answers((ret.pk, 0) for ret in returns)
+    found: dict[int, Opened] = {}
+    for _, group in by_round(returns):
+        contexts = contexts_for(group[0].round, group, with_unit_shares=group[0].schedule == "ASSOCIATION")
+        for ret in group:
+            payload, context = drafts.get(ret.pk, EMPTY), contexts[ret.pk]
+            found[ret.pk] = Opened(ret, payload, context, findings_of(ret, payload, context))
+    return [found[ret.pk] for ret in returns]
 
 
 def draft_of(ret: Return) -> dict:
@@ -139,15 +202,34 @@ def open_for(ret: Return, *, by, purpose: str) -> dict:
     return payload
 
 
-@transaction.atomic
 def unit_name(ret: Return, *, by) -> str:
     """Name a unit to those who collect its return; logged once an hour a person, so that paging adds no noise."""
-    identity = store.open_identities([ret.unit_id]).get(ret.unit_id, {}) if ret.unit_id else {}
+    return unit_names([ret.unit_id], about=ret, by=by, purpose="collecting the return").get(ret.unit_id, "")
+
+
+@transaction.atomic
+def unit_names(unit_ids: Iterable[int | None], *, about, by, purpose: str) -> dict[int, str]:
+    """Name units to those who collect their returns: a return's, or those on a list of a round.
+
+    The opening is logged on `about` (a return or a round) with its purpose and count, once an hour a person.
+    """
+    opened = store.open_identities([pk for pk in unit_ids if pk])
+    found = {pk: identity.get("name", "") for pk, identity in opened.items()}
     since = timezone.now() - timedelta(hours=1)
-    events = Event.objects.filter(object_type="facts.return", object_id=str(ret.pk), action="unit.identity")
-    if identity and not events.filter(actor=by, at__gte=since).exists():
-        record("unit.identity", ret, by=by, purpose="collecting the return")
-    return identity.get("name", "")
+    events = Event.objects.filter(object_type=about._meta.label_lower, object_id=str(about.pk), action="unit.identity")
+    if found and not events.filter(actor=by, at__gte=since).exists():
+        record("unit.identity", about, by=by, purpose=purpose, count=len(found))
+    return found
+
+
+def units_named(units, words: str, *, about, by) -> set[int]:
+    """Those of some units (a queryset) whose name holds the words; for people who may read the names."""
+    names: dict[int, str] = {}
+    ids = list(units.values_list("pk", flat=True))
+    for start in range(0, len(ids), 900):
+        names |= unit_names(ids[start : start + 900], about=about, by=by, purpose="looking for a unit")
+    wanted = " ".join(words.casefold().split())
+    return {pk for pk, name in names.items() if wanted in " ".join(name.casefold().split())}
 
 
 def notes_of(ret: Return) -> list[dict]:
@@ -168,38 +250,79 @@ def receipts_of(ret: Return) -> list[dict]:
 
 
 def history_of(ret: Return, *, for_user, with_openings: bool, limit: int = 40) -> list[dict]:
-    """What happened to a return, newest first: who by role and organisation, which fields, never a value."""
+    """What happened to a return, newest first: who by role and organisation, which fields, never a value.
+
+    Saves of one person that follow one another within the hour are told as one.
+    """
     events = Event.objects.filter(object_type="facts.return", object_id=str(ret.pk)).order_by("-seq")
     if not with_openings:
         events = events.exclude(action__in=OPENINGS)
-    events = list(events[:limit])
-    names = _offices({event.actor_id for event in events if event.actor_id}, ret)
+    events = list(events[: limit * 10])
+    names = offices({event.actor_id for event in events if event.actor_id}, ret)
     return [
         {
-            "when": event.at,
-            "title": _act(event),
-            "text": _fields(event),
-            "by": "you" if event.actor_id == for_user.pk else names.get(event.actor_id, "the system"),
+            "when": group[0].at,
+            "title": _act(group[0]),
+            "text": _fields(group),
+            "by": "you" if group[0].actor_id == for_user.pk else names.get(group[0].actor_id, "the system"),
         }
-        for event in events
+        for group in _told_together(events)[:limit]
     ]
 
 
-def last_writer(ret: Return) -> str:
-    """Who saved a return last, by role and organisation."""
+def _told_together(events: list[Event]) -> list[list[Event]]:
+    """Runs of saves by one person over one channel, each within an hour of the next; other events stand alone."""
+    groups: list[list[Event]] = []
+    for event in events:
+        last = groups[-1][-1] if groups else None
+        if (
+            last is not None
+            and event.action == last.action == "return.save"
+            and (event.actor_id, event.detail.get("channel")) == (last.actor_id, last.detail.get("channel"))
+            and last.at - event.at < timedelta(hours=1)
+        ):
+            groups[-1].append(event)
+        else:
+            groups.append([event])
+    return groups
+
+
+def last_writer(ret: Return, codes: Iterable[str] = ()) -> str:
+    """Who saved a return last, by role and organisation; with `codes`, who saved one of these questions last."""
     events = Event.objects.filter(object_type="facts.return", object_id=str(ret.pk)).exclude(action__in=OPENINGS)
-    actor = events.order_by("-seq").values_list("actor_id", flat=True).first()
-    return _offices({actor}, ret).get(actor, "somebody else") if actor else "somebody else"
+    wanted = set(codes)
+    recent = list(events.order_by("-seq").values_list("actor_id", "detail")[:100])
+    actors = [actor for actor, detail in recent if actor and wanted & set(detail.get("fields", []))]
+    actor = actors[0] if actors else recent[0][0] if recent else None
+    return offices({actor}, ret).get(actor, "somebody else") if actor else "somebody else"
 
 
-def _offices(people: set[int], ret: Return) -> dict[int, str]:
+@dataclass(frozen=True)
+class LeftOff:
+    """Where a person stopped: the block, and when."""
+
+    section: Any
+    at: datetime
+
+
+def left_off(ret: Return, *, by) -> LeftOff | None:
+    """The block in which a person saved last, on whatever device."""
+    events = Event.objects.filter(object_type="facts.return", object_id=str(ret.pk), action="return.save", actor=by)
+    event = events.order_by("-seq").first()
+    fields = [code for code in event.detail.get("fields", []) if code != "scale"] if event else []
+    sections = {section.code: section for section in schedule_of(ret).sections}
+    section = sections.get(fields[-1][:2]) if fields else None
+    return LeftOff(section, event.at) if section else None
+
+
+def offices(people: set[int], ret: Return) -> dict[int, str]:
     """Role and organisation by person: the one that has to do with the return, where a person holds several."""
     near = {ret.organisation_id, ret.collector_id}
     held = Membership.objects.filter(user__in=people).select_related("organisation").order_by("pk")
     found: dict[int, str] = {}
     for one in sorted(held, key=lambda one: one.organisation_id not in near):
         where = one.organisation.name if one.organisation_id else "the cluster cell"
-        found.setdefault(one.user_id, f"{one.role}, {where}")
+        found.setdefault(one.user_id, "the firm itself" if one.role == Role.LINK else f"{one.role}, {where}")
     return found
 
 
@@ -213,35 +336,8 @@ def _act(event: Event) -> str:
     return f"{act}, version {detail['version']}" if detail.get("version") else act
 
 
-def _fields(event: Event) -> str:
-    fields = event.detail.get("fields") or []
+def _fields(events: list[Event]) -> str:
+    fields = sorted({code for event in events for code in event.detail.get("fields") or []})
     if len(fields) > 12:
         return f"{len(fields)} fields: {', '.join(fields[:10])} …"
     return ", ".join(fields)
-
-
-# --- A file between preview and confirmation ------------------------------------------------
-
-
-def hold_file(content: bytes, name: str, *, round_id: int, scale: int, by) -> str:
-    """Seal an uploaded file for its sender, so that nothing of it lies on a disk while the preview is read."""
-    if len(content) > HELD_MAX:
-        raise DomainError("The file is larger than 6 MB. Send it in parts.")
-    head = {"name": name, "round": round_id, "scale": scale, "at": timezone.now().timestamp()}
-    body = json.dumps(head).encode() + b"\n" + zlib.compress(content)
-    key_id, sealed = store.seal(body, f"upload:{by.pk}")
-    return f"{key_id}.{base64.urlsafe_b64encode(sealed).decode()}"
-
-
-def held_file(token: str, *, by) -> tuple[dict, bytes]:
-    """Open what `hold_file` sealed: its name, round and scale, and the content."""
-    key_id, _, text = token.partition(".")
-    try:
-        body = store.unseal(key_id, base64.urlsafe_b64decode(text), f"upload:{by.pk}")
-    except (ValueError, DomainError):
-        raise DomainError("The file is no longer at hand. Send it again.") from None
-    head, _, packed = body.partition(b"\n")
-    found = json.loads(head)
-    if timezone.now().timestamp() - found["at"] > HELD_FOR.total_seconds():
-        raise DomainError("The preview is older than two hours. Send the file again.")
-    return found, zlib.decompress(packed)

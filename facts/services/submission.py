@@ -12,9 +12,11 @@ from facts.validation import Problem
 from facts.vault import store
 
 from .bulk import by_round, locked_states, write_many
+from .checking import request_checks_of
 from .contexts import contexts_for, payloads
 from .deadlines import require_open
 from .findings import EMPTY, Findings, findings_of, measure
+from .minutes import measure_minutes
 
 
 class NotSubmittable(DomainError):
@@ -60,6 +62,7 @@ def submit(returns: Iterable[Return], *, by, certified_name: str) -> dict[int, s
     digests = store.put_versions(
         {(ret.pk, ret.version + 1): _as_asked(opened[ret.pk], findings[ret.pk].asked) for ret in returns}
     )
+    measure_minutes(returns)
     flags = []
     for ret in returns:
         ret.version += 1
@@ -82,13 +85,14 @@ def submit(returns: Iterable[Return], *, by, certified_name: str) -> dict[int, s
             for problem in findings[ret.pk].soft
         ]
     fields = "version state submitted_at first_submitted_at submitted_by submitted_revision certified_name"
-    fields += " decided_at decided_by answered asked core_share"
+    fields += " decided_at decided_by answered asked core_share minutes"
     write_many(returns, fields.split())
     Flag.objects.bulk_create(flags, batch_size=500)
     record_many(
         [("return.submit", ret, {"version": ret.version, "digest": digests[ret.pk]}) for ret in returns],
         by=by,
     )
+    request_checks_of(returns, by=by)
     return digests
 
 

@@ -46,10 +46,13 @@ def register_indicators() -> None:
     )
 
 
-def store_values(snapshot: Snapshot, values: pd.DataFrame, coverage: pd.DataFrame, rules: Mapping) -> None:
+def store_values(
+    snapshot: Snapshot, values: pd.DataFrame, coverage: pd.DataFrame, rules: Mapping, errors: pd.DataFrame
+) -> None:
     """Store the values of a snapshot's round with their published form; those of a published edition stay.
 
     values : from `compute_round`. coverage : from `coverage_of`. rules : the methodology's publication rules.
+    errors : standard errors, cluster × indicator, NaN where no firm enters.
     """
     if snapshot.editions.filter(state__in=["published", "superseded"]).exists():
         return
@@ -68,6 +71,7 @@ def store_values(snapshot: Snapshot, values: pd.DataFrame, coverage: pd.DataFram
         indicator = indicators[row.indicator]
         value = None if math.isnan(row.value) else float(row.value)
         n_units = None if math.isnan(row.n_units) else int(row.n_units)
+        error = errors.at[row.cluster, row.indicator]
         shown, status, reason = shown_value(
             value,
             row.status,
@@ -88,6 +92,7 @@ def store_values(snapshot: Snapshot, values: pd.DataFrame, coverage: pd.DataFram
                 shown=shown,
                 status=status,
                 reason=reason,
+                se=None if value is None or math.isnan(error) else float(error),
                 n_units=n_units,
                 coverage=None if math.isnan(row.coverage) else float(row.coverage),
             )

@@ -17,7 +17,7 @@ Three decisions:
 Messages hold answers. Outside the vault keep a problem's `rule`, never its `message` or `value`.
 """
 
-from facts.validation.checking import answered_core_share, asked, check, unexplained, validate
+from facts.validation.checking import Examined, answered_core_share, asked, check, examine, unexplained, validate
 from facts.validation.problems import Context, Lookups, Problem
 from facts.validation.reading import MARKERS, SCALES, Reading, read_answers
 
@@ -25,12 +25,14 @@ __all__ = [
     "MARKERS",
     "SCALES",
     "Context",
+    "Examined",
     "Lookups",
     "Problem",
     "Reading",
     "answered_core_share",
     "asked",
     "check",
+    "examine",
     "read_answers",
     "unexplained",
     "validate",

@@ -1,7 +1,7 @@
 """Routing, required, hard and soft checks over answers that have been read."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from facts.expressions import MISSING
@@ -12,6 +12,23 @@ from facts.validation.reading import Reading, read_answers
 MIN_EXPLANATION = 10  # characters of an explanation to a soft problem
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What one look at a return finds: its problems, the codes the routing asks, the share of core answered."""
+
+    problems: list[Problem]
+    asked: list[str]
+    core_share: float | None
+
+
+def examine(schedule: Schedule, answers: Mapping[str, Any], markers: Mapping[str, str], context: Context) -> Examined:
+    """Check a return, and say what it is asked and how much of the core it answers, following the routing once."""
+    context = _of_others(schedule, context)
+    codes, seen = _routed(schedule, answers, context)
+    problems = _problems(schedule, answers, markers, context, codes, seen)
+    return Examined(problems, codes, _core_share(schedule, codes, seen, markers))
+
+
 def check(
     schedule: Schedule, answers: Mapping[str, Any], markers: Mapping[str, str], context: Context
 ) -> list[Problem]:
@@ -20,7 +37,17 @@ def check(
     A hard check without value passes, a soft check without value is silent.
     """
     context = _of_others(schedule, context)
-    codes, seen = _routed(schedule, answers, context)
+    return _problems(schedule, answers, markers, context, *_routed(schedule, answers, context))
+
+
+def _problems(
+    schedule: Schedule,
+    answers: Mapping[str, Any],
+    markers: Mapping[str, str],
+    context: Context,
+    codes: list[str],
+    seen: Mapping[str, Any],
+) -> list[Problem]:
     asked_codes = set(codes)
     problems: list[Problem] = []
     for code, question in schedule.questions.items():
@@ -51,7 +78,12 @@ def answered_core_share(
 
     Markers are no values: a question marked DK or REF counts as asked and not as answered.
     """
-    codes, seen = _routed(schedule, answers, _of_others(schedule, context))
+    return _core_share(schedule, *_routed(schedule, answers, _of_others(schedule, context)), markers)
+
+
+def _core_share(
+    schedule: Schedule, codes: Iterable[str], seen: Mapping[str, Any], markers: Mapping[str, str]
+) -> float | None:
     core = [code for code in codes if schedule.questions[code].core]
     answered = sum(code in seen and code not in markers for code in core)
     return answered / len(core) if core else None

@@ -19,6 +19,7 @@ MAX_ENTRIES = 100  # parts of one answer looked at
 HUGE = 10**40
 MAX_UNKNOWN = 20  # unknown question codes named one by one
 
+_DIGITS = frozenset("0123456789")
 _YES_NO = {"yes": 1, "y": 1, "true": 1, "1": 1, "no": 0, "n": 0, "false": 0, "0": 0}
 _NOTHING = frozenset({"none", "none of these"})
 _CODE_SHAPES = {
@@ -57,7 +58,7 @@ def read_answers(
     problems: list[Problem] = []
     for code, question in schedule.questions.items():
         value = raw.get(code)
-        if value is None:
+        if value is None or value == "":
             continue
         try:
             marker = _marker(value)
@@ -119,7 +120,7 @@ def _is_huge(raw: Any) -> bool:
 def _marker(raw: Any) -> str | None:
     if isinstance(raw, list | tuple) and len(raw) == 1:  # as check boxes send it
         raw = raw[0]
-    if isinstance(raw, str) and len(raw) < 20 and raw.strip() in MARKERS:
+    if isinstance(raw, str) and len(raw) < 20 and raw[:1] not in _DIGITS and raw.strip() in MARKERS:
         return raw.strip()
     return None
 
@@ -190,7 +191,9 @@ def _clean(raw: Any) -> str:
 
 
 def _read_number(question: Question, raw: Any, scale: int, lookups: Lookups | None) -> int | float | None:
-    # The usual case of files and API, without the way through text.
+    # The usual cases of API, file and form, without the long way: whole numbers in plain digits.
+    if raw.__class__ is str and len(raw) < 13 and raw.isascii() and raw.isdecimal():
+        raw = int(raw)
     if raw.__class__ is int and -(10**12) < raw < 10**12:
         return raw * scale if question.takes_scale else raw
     if _is_huge(raw):

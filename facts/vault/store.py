@@ -8,16 +8,17 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 
 from core.base import DomainError
+from core.bulk import insert_many
 
 from .models import SealedAnswers, SealedNote, SealedText, UnitIdentity
 
@@ -49,6 +50,15 @@ def keyed_digest(content: bytes) -> str:
     return hmac.new(settings.DIGEST_KEY.encode(), content, hashlib.sha256).hexdigest()
 
 
+def keyed_digest_of(parts: Iterable[bytes]) -> str:
+    """HMAC-SHA-256 over parts, each with its length, so that no two contents run together."""
+    found = hmac.new(settings.DIGEST_KEY.encode(), digestmod=hashlib.sha256)
+    for part in parts:
+        found.update(len(part).to_bytes(8, "little"))
+        found.update(part)
+    return found.hexdigest()
+
+
 def seal(content: bytes, bound_to: str) -> tuple[str, bytes]:
     """Encrypt with the first key; the result opens only under the same `bound_to`."""
     key_id = next(iter(_keys()))
@@ -74,10 +84,12 @@ def sealed_answers(ret_id: int, number: int, payload: dict) -> SealedAnswers:
     return SealedAnswers(ret_id=ret_id, number=number, key_id=key_id, payload=sealed, digest=keyed_digest(content))
 
 
-def put_drafts(payloads: dict[int, dict]) -> None:
-    """Store working drafts by return id, over the earlier ones."""
+def put_drafts(payloads: dict[int, dict], *, fresh: Collection[int] = ()) -> None:
+    """Store working drafts by return id, over the earlier ones; `fresh` returns are known to have none."""
+    rows = [sealed_answers(ret_id, 0, payload) for ret_id, payload in payloads.items()]
+    insert_many([row for row in rows if row.ret_id in fresh])
     SealedAnswers.objects.bulk_create(
-        [sealed_answers(ret_id, 0, payload) for ret_id, payload in payloads.items()],
+        [row for row in rows if row.ret_id not in fresh],
         batch_size=500,
         update_conflicts=True,
         unique_fields=["ret", "number"],
@@ -88,7 +100,7 @@ def put_drafts(payloads: dict[int, dict]) -> None:
 def put_versions(payloads: dict[tuple[int, int], dict]) -> dict[int, str]:
     """Store submitted versions by (return id, number), once and for all. Returns their digests by return id."""
     rows = [sealed_answers(ret_id, number, payload) for (ret_id, number), payload in payloads.items()]
-    SealedAnswers.objects.bulk_create(rows, batch_size=500)
+    insert_many(rows)
     return {row.ret_id: row.digest for row in rows}
 
 
@@ -105,6 +117,18 @@ def open_answers(keys: Iterable[tuple[int, int]]) -> dict[int, dict]:
                 content = unseal(row.key_id, row.payload, f"answers:{row.ret_id}:{row.number}")
                 opened[row.ret_id] = json.loads(content)
     return opened
+
+
+def each_payload(returns: QuerySet, *fields: str) -> Iterator[tuple]:
+    """Open the last submitted version of every return, one at a time, in the order of `returns`.
+
+    Yields the payload, then the return's `fields`. Logging the opening is the caller's duty.
+    """
+    order = [f"-ret__{name[1:]}" if name.startswith("-") else f"ret__{name}" for name in returns.query.order_by]
+    rows = SealedAnswers.objects.filter(ret__in=returns.order_by(), number=F("ret__version")).order_by(*order)
+    heads = rows.values_list("ret_id", "number", "key_id", "payload", *[f"ret__{name}" for name in fields])
+    for ret_id, number, key_id, payload, *rest in heads.iterator(chunk_size=2000):
+        yield json.loads(unseal(key_id, payload, f"answers:{ret_id}:{number}")), *rest
 
 
 def digest_of(ret_id: int, number: int) -> str:

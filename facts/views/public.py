@@ -14,11 +14,12 @@ from django.views.decorators.gzip import gzip_page
 from django.views.generic import ListView, TemplateView
 
 from core.policy.views import PolicyMixin
-from facts.models import Indicator, IndicatorValue, Instrument, Snapshot
+from facts.models import Indicator, IndicatorValue, Instrument, Round, Schedule, Snapshot
 from facts.release import band, significant
-from facts.services import instruments
+from facts.services import instruments, minutes
 from facts.services.values import definitions
 
+LATEST = 9999  # a year after every round: the newest minutes that are known
 CURRENT = "1.0"  # the instrument that pages show where none is registered yet
 LEAST_FOR_LEADERS = 10
 LEAST_FOR_MEDIAN = 5
@@ -74,6 +75,9 @@ class InstrumentPage(PolicyMixin, TemplateView):
             n_questions=sum(len(schedule.questions) for schedule in schedules),
             n_checks=sum(len(schedule.checks) for schedule in schedules),
             indicators=set(Indicator.objects.values_list("code", flat=True)),
+            minutes=minutes.last_known(LATEST),
+            schedule_names=Schedule.choices,
+            round=Round.objects.order_by("-year").first(),  # of which the blank forms are
             **kwargs,
         )
 

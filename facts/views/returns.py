@@ -1,66 +1,30 @@
-"""Returns: the list, the hub of one return, one block a page, certification."""
-
-from datetime import timedelta
+"""Returns: the list, what may be begun, the hub of one return."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
-from django.http import Http404, HttpResponseRedirect
-from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.utils import timezone
+from django.http import Http404
+from django.shortcuts import redirect
 from django.views.generic import TemplateView, View
 
 from clusters.models import Cluster, ClusterRole, Region, Unit
 from core import policy
-from core.base import Conflict, DomainError
+from core.base import DomainError
 from core.policy import Role
 from core.policy.views import PolicyMixin
-from facts.forms import SCALES, CertifyForm, ScaleForm, SectionForm, in_words, rescaled
+from facts.forms import SCALES, ScaleForm
 from facts.models import FrameEntry, Return, Round, Schedule
-from facts.services import reading
+from facts.services import links, minutes, reading
+from facts.services.collectors import clusters_to_collect
+from facts.services.deadlines import lock_reason
 from facts.services.drafts import save_answers
 from facts.services.findings import schedule_of
 from facts.services.imports import Row, save_drafts
-from facts.services.submission import NotSubmittable, submit
+
+from .parts import OneReturn, channel_of, place_label, points_of, steps_of
+from .queries import thread_of
 
 PAGE = 50
-RECENT = timedelta(minutes=15)  # how long a sign-in counts for certifying
-TRIES = 3
-
-
-def place_label(ret: Return) -> str:
-    """What a return is about, in words; a unit keeps its number."""
-    if ret.schedule == Schedule.ASSOCIATION and ret.organisation:
-        return ret.organisation.name
-    if ret.schedule == Schedule.REGION and ret.region:
-        return ret.region.name
-    return ret.cluster.name if ret.schedule == Schedule.CLUSTER and ret.cluster else ret.subject
-
-
-def field_link(ret: Return, code: str) -> str:
-    """The address of a question's field."""
-    return reverse("facts:section", args=[ret.pk, code[:2]]) + f"?check=1#id_{code}"
-
-
-def steps_of(ret: Return) -> list[dict]:
-    """Where a return stands on its way, for components/steps.html."""
-    way = [("draft", "Draft"), ("submitted", "Submitted"), ("in_review", "In review"), ("accepted", "Accepted")]
-    at = {"sent_back": 0, "locked": 4}.get(ret.state)
-    at = next((place for place, (state, _) in enumerate(way) if state == ret.state), 0) if at is None else at
-    way.append(("locked", "Locked"))
-    notes = {
-        0: "sent back" if ret.state == Return.State.SENT_BACK else "",
-        1: f"version {ret.version}" if ret.version else "",
-    }
-    return [
-        {
-            "label": label,
-            "state": "done" if place < at else "current" if place == at else "todo",
-            "note": notes.get(place, ""),
-        }
-        for place, (_, label) in enumerate(way)
-    ]
 
 
 # --- What may be begun ----------------------------------------------------------------------
@@ -74,8 +38,9 @@ def units_to_begin(user, round_: Round):
     if not holds:
         return Unit.objects.none()
     begun = Return.objects.filter(round=round_, schedule=Schedule.UNIT)
-    framed = FrameEntry.objects.filter(round=round_, in_scope=True).values("unit")
+    framed = FrameEntry.objects.filter(round=round_, in_scope=True, drawn=True).values("unit")
     units = Unit.objects.filter(pk__in=framed).exclude(pk__in=begun.values("unit"))
+    units = units.filter(cluster__in=clusters_to_collect(user, round_))
     return policy.scope(user, "unit.read", units).select_related("cluster").order_by("-member", "frame_id")
 
 
@@ -105,11 +70,25 @@ def schedules_to_begin(user, round_: Round) -> list[dict]:
     return [one for one in wanted if (one["schedule"], one["subject"]) not in begun]
 
 
+def grids_of(user, round_: Round) -> list[dict]:
+    """Clusters of which the person has several unit drafts, for the grid."""
+    if not policy.allowed(user, "return.write"):
+        return []
+    own = policy.scope(user, "return.write", Return.objects.filter(round=round_, schedule=Schedule.UNIT))
+    own = policy.scope(user, "return.read_draft", own.filter(state__in=Return.EDITABLE)).order_by()
+    rows = own.values("cluster__code", "cluster__name").annotate(n=Count("pk")).order_by("cluster__name")
+    return [{"code": row["cluster__code"], "name": row["cluster__name"], "count": row["n"]} for row in rows]
+
+
 class ReturnList(PolicyMixin, TemplateView):
     """Returns in scope, and what may still be begun."""
 
     action = "return.read"
     template_name = "facts/return_list.html"
+
+    def get(self, request, *args, **kwargs):
+        own = links.own_return(request.user)  # who came in by a personal link has this one, and no list
+        return redirect(own) if own else super().get(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs):
         asked = self.request.GET
@@ -118,16 +97,20 @@ class ReturnList(PolicyMixin, TemplateView):
         context = super().get_context_data(**kwargs) | {"round": round_, "rounds": rounds}
         if round_ is None:
             return context
-        units = units_to_begin(self.request.user, round_) if round_.state == Round.State.OPEN else Unit.objects.none()
-        schedules = schedules_to_begin(self.request.user, round_) if round_.state == Round.State.OPEN else []
+        user = self.request.user
+        is_open = round_.state == Round.State.OPEN
+        units = units_to_begin(user, round_) if is_open else Unit.objects.none()
+        schedules = schedules_to_begin(user, round_) if is_open else []
         to_begin = units.count() + len(schedules)
         base = self.in_scope(Return.objects.filter(round=round_))
         by_state = dict(base.order_by().values_list("state").annotate(n=Count("pk")))
+        words = " ".join(asked.get("q", "").split())[:60]
         context |= {
             "total": sum(by_state.values()),
             "to_begin": to_begin,
             "begins": asked.get("show") == "begin" and to_begin,
-            "may_import": policy.allowed(self.request.user, "return.create") and round_.state == Round.State.OPEN,
+            "may_import": policy.allowed(user, "return.create") and is_open,
+            "words": words,
             "stats": [
                 {"state": state.value, "label": state.label, "count": by_state[state]}
                 for state in Return.State
@@ -135,23 +118,26 @@ class ReturnList(PolicyMixin, TemplateView):
             ],
         }
         if context["begins"]:
-            return context | {"schedules": schedules, "page": self.page(units)}
+            return context | self.to_begin(round_, units, schedules, words)
         schedule = asked.get("schedule") if asked.get("schedule") in Schedule.values else ""
         state = asked.get("state") if asked.get("state") in Return.State.values else ""
-        words = asked.get("q", "").strip()[:60]
         found = base.filter(schedule=schedule) if schedule else base
         found = found.filter(state=state) if state else found
         if words:
-            found = found.filter(Q(subject__icontains=words) | Q(cluster__name__icontains=words))
+            wanted = Q(subject__icontains=words) | Q(cluster__name__icontains=words)
+            found = found.filter(wanted | self.by_name(round_, base, words))
         found = found.with_subjects().order_by("cluster__name", "schedule", "subject", "pk")
         page = self.page(found)
         for ret in page:
             ret.label = place_label(ret)
+            ret.is_complete = ret.is_editable and ret.asked > 1 and ret.answered >= ret.asked
+        may_certify = is_open and policy.allowed(user, "return.submit")
         return context | {
             "page": page,
             "schedule": schedule,
             "state": state,
-            "words": words,
+            "may_certify": may_certify and any(ret.is_editable for ret in page),
+            "grids": grids_of(user, round_) if is_open else [],
             "filters": [
                 {
                     "name": "round",
@@ -161,9 +147,30 @@ class ReturnList(PolicyMixin, TemplateView):
                 },
                 {"name": "schedule", "label": "Schedule", "value": schedule, "options": Schedule.choices},
                 {"name": "state", "label": "State", "value": state, "options": Return.State.choices},
-                {"name": "q", "label": "Number or cluster", "value": words, "wide": True},
+                {"name": "q", "label": "Number, name or cluster", "value": words, "wide": True},
             ],
         }
+
+    def to_begin(self, round_, units, schedules, words) -> dict:
+        """What may be begun, narrowed to a unit's number or name; units are named to those who collect them."""
+        user = self.request.user
+        if words:
+            named = reading.units_named(units, words, about=round_, by=user)
+            units = units.filter(Q(frame_id__icontains=words) | Q(pk__in=named))
+            schedules = [one for one in schedules if words.casefold() in one["label"].casefold()]
+        page = self.page(units)
+        names = reading.unit_names([one.pk for one in page], about=round_, by=user, purpose="choosing a unit")
+        for unit in page:
+            unit.known_as = names.get(unit.pk, "")
+        return {"schedules": schedules, "page": page}
+
+    def by_name(self, round_, base, words) -> Q:
+        """Own unit returns whose unit's name holds the words."""
+        if any(one.isdigit() for one in words) or not policy.allowed(self.request.user, "unit_identity.read"):
+            return Q(pk__in=[])
+        own = policy.scope(self.request.user, "unit_identity.read", base.filter(schedule=Schedule.UNIT))
+        units = Unit.objects.filter(pk__in=own.values("unit"))
+        return Q(unit__in=reading.units_named(units, words, about=round_, by=self.request.user))
 
     def page(self, queryset):
         return Paginator(queryset, PAGE).get_page(self.request.GET.get("page"))
@@ -187,7 +194,7 @@ class ReturnStart(PolicyMixin, View):
                 schedule_code=schedule,
                 rows=[Row(subject, {}, "the form")],
                 by=request.user,
-                channel=Return.Channel.WEB,
+                channel=channel_of(request.user),
             )
             if outcome.refused:
                 problem = outcome.refused[0].problem
@@ -206,20 +213,15 @@ def _whole(text) -> int:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 6 else 0
 
 
-class ReturnHub(PolicyMixin, TemplateView):
+class ReturnHub(OneReturn, TemplateView):
     """One return: its blocks, where it stands, what is open, what happened to it."""
 
     action = "return.read"
     post_action = "return.write"
     template_name = "facts/return_hub.html"
 
-    def get_return(self) -> Return:
-        returns = Return.objects.with_subjects().select_related("round__instrument", "cluster__country")
-        return self.fetch(returns, pk=self.kwargs["pk"])
-
     def get_context_data(self, **kwargs):
         ret, user = self.get_return(), self.request.user
-        is_writer = policy.allowed(user, "return.write", ret)
         is_reader = policy.allowed(user, "return.read_draft", ret)
         context = super().get_context_data(**kwargs) | {
             "ret": ret,
@@ -227,14 +229,16 @@ class ReturnHub(PolicyMixin, TemplateView):
             "schedule": schedule_of(ret),
             "steps": steps_of(ret),
             "is_reader": is_reader,
-            "is_writer": is_writer,
-            "may_edit": is_writer and ret.is_editable and ret.round.state == Round.State.OPEN,
+            "may_edit": self.may_write(ret),
             "may_submit": policy.allowed(user, "return.submit", ret),
+            "locked": lock_reason(ret) if ret.is_editable else "",
             "receipts": reading.receipts_of(ret),
+            "thread": thread_of(ret, user),
             "history": reading.history_of(ret, for_user=user, with_openings=is_reader),
             "scale_form": ScaleForm(initial={"scale": ret.scale}),
             "has_money": any(question.takes_scale for question in schedule_of(ret).questions.values()),
         }
+        context |= links.sharing_of(ret, by=user) | {"usual": minutes.last_known(ret.round.year).get(ret.schedule)}
         if is_reader:
             context["notes"] = reading.notes_of(ret)
             if policy.allowed(user, "unit_identity.read", ret):
@@ -242,12 +246,10 @@ class ReturnHub(PolicyMixin, TemplateView):
         if is_reader and ret.is_editable:
             opened = reading.judged(ret, reading.draft_of(ret))
             context |= {
-                "sections": opened.sections,
-                "minutes": sum(part.minutes for part in opened.sections),
-                "answered": opened.findings.answered,
-                "asked": len(opened.findings.asked),
+                "opened": opened,
                 "points": points_of(ret, opened, gather_missing=True),
                 "begin": next((part for part in opened.sections if part.state != "done" and part.asked), None),
+                "left_off": reading.left_off(ret, by=user),
             }
         return context
 
@@ -265,303 +267,3 @@ class ReturnHub(PolicyMixin, TemplateView):
             words = dict(SCALES)[ret.scale]
             messages.success(request, f"Money is now typed in {words}. What was typed before keeps its value.")
         return redirect(ret)
-
-
-def points_of(ret: Return, opened: reading.Opened, *, gather_missing: bool) -> list[dict]:
-    """Open points as links to their fields; blanks of a block may stand in one line."""
-    points = []
-    for part in opened.sections:
-        missing = [problem for problem in part.hard if problem.rule.endswith("-required")]
-        if gather_missing and len(missing) > 1:
-            points.append(
-                {
-                    "href": field_link(ret, missing[0].question),
-                    "message": f"{part.section.title}: {len(missing)} answers are needed.",
-                    "severity": "hard",
-                }
-            )
-        else:
-            points += [_point(ret, problem) for problem in missing]
-        points += [_point(ret, problem) for problem in part.hard if problem not in missing]
-        points += [_point(ret, problem) for problem in part.unexplained]
-    return points
-
-
-def _point(ret: Return, problem) -> dict:
-    return {
-        "href": field_link(ret, problem.question),
-        "message": f"{problem.message} {problem.mend}".strip(),
-        "severity": problem.severity,
-    }
-
-
-class ReturnSection(PolicyMixin, TemplateView):
-    """One block of a return. Saving keeps what can be kept and says what cannot."""
-
-    action = "return.read_draft"
-    post_action = "return.write"
-    template_name = "facts/return_section.html"
-
-    def get_return(self) -> Return:
-        returns = Return.objects.with_subjects().select_related("round__instrument", "cluster__country")
-        return self.fetch(returns, pk=self.kwargs["pk"])
-
-    def get_section(self, ret: Return):
-        found = next((one for one in schedule_of(ret).sections if one.code == self.kwargs["section"]), None)
-        if found is None:
-            raise Http404
-        return found
-
-    def get(self, request, *args, **kwargs):
-        ret = self.get_return()
-        section = self.get_section(ret)
-        if ret.is_editable:
-            payload = reading.draft_of(ret)
-        elif policy.allowed(request.user, "return.read_submitted", ret):
-            payload = reading.open_for(ret, by=request.user, purpose="own reading")
-        else:
-            raise Http404
-        form = SectionForm(reading.judged(ret, payload), section)
-        fields = form.fields(mark_missing="check" in request.GET)
-        if not ret.is_editable:  # once handed in, an opinion of the neighbours is nobody's to read
-            fields = [one for one in fields if one.question.shown_at_unit_level]
-        return self.show(ret, form, fields)
-
-    def show(self, ret, form, fields, *, saved=None, status=200):
-        sections = form.opened.sections
-        at = next(place for place, part in enumerate(sections) if part.section is form.section)
-        errors = [{"id": one.id, "message": one.error} for one in fields if one.error]
-        may_edit = ret.is_editable and ret.round.state == Round.State.OPEN
-        may_edit = may_edit and policy.allowed(self.request.user, "return.write", ret)
-        return self.render_to_response(
-            self.get_context_data(
-                ret=ret,
-                label=place_label(ret),
-                section=form.section,
-                sections=sections,
-                here=sections[at],
-                previous=next((part for part in reversed(sections[:at]) if part.asked), None),
-                following=self.following(form),
-                fields=fields,
-                codes=" ".join(form.codes),
-                errors=errors if may_edit else [],
-                flagged=[one for one in fields for flag in one.flags if not flag["explanation"]],
-                may_edit=may_edit,
-                saved_today=timezone.localdate() == timezone.localdate(ret.updated_at),
-                refused=saved.refused if saved else [],
-            ),
-            status=status,
-        )
-
-    def following(self, form: SectionForm):
-        """The next block in which something is asked."""
-        sections = form.opened.sections
-        at = next(place for place, part in enumerate(sections) if part.section is form.section)
-        return next((part for part in sections[at + 1 :] if part.asked), None)
-
-    def post(self, request, *args, **kwargs):
-        ret = self.get_return()
-        form = SectionForm(reading.judged(ret, reading.draft_of(ret)), self.get_section(ret))
-        sent = form.read(request.POST)
-        try:
-            if sent.raw or sent.explanations:
-                ret, saved = self.save(ret, form, sent)
-                sent.refused += saved.refused
-        except _Clash as clash:
-            return self.show_clash(clash)
-        except DomainError as refusal:
-            return self.show_unsaved(ret, form, sent, str(refusal))
-        form = SectionForm(reading.judged(ret, reading.draft_of(ret)), form.section)
-        if sent.refused:
-            saved = _Refusals(sent.refused)
-            kept = len(sent.raw) + len(sent.explanations) - sum(one.question in sent.raw for one in sent.refused)
-            if kept:
-                messages.success(
-                    request, f"{kept} answer{'s' if kept != 1 else ''} saved; the others are marked below."
-                )
-            return self.show(ret, form, form.fields(saved=saved, post=request.POST), saved=saved)
-        return HttpResponseRedirect(self.next_address(ret, form, bool(sent.raw or sent.explanations)))
-
-    def next_address(self, ret, form, is_changed: bool) -> str:
-        """Where to go after a save: on, unless the change left something to mend here or opened more questions."""
-        here = reverse("facts:section", args=[ret.pk, form.section.code])
-        if "go_on" not in self.request.POST:
-            return here
-        if is_changed and form.speaks:
-            return here
-        fresh = set(form.codes) - set(self.request.POST.get("codes", "").split())
-        if fresh:
-            count = len(fresh)
-            messages.info(self.request, f"Your answers open {count} more question{'s' if count != 1 else ''} here.")
-            return here
-        following = self.following(form)
-        return reverse("facts:section", args=[ret.pk, following.section.code]) if following else ret.get_absolute_url()
-
-    def save(self, ret, form, sent):
-        """Save; where others saved meanwhile and touched other fields, both stand. Raises _Clash on the same field."""
-        revision, scale = sent.revision, sent.scale
-        for _ in range(TRIES):
-            try:
-                saved = save_answers(
-                    ret,
-                    sent.raw,
-                    by=self.request.user,
-                    expected_revision=revision,
-                    scale=scale,
-                    explanations=sent.explanations,
-                )
-                return ret, saved
-            except Conflict:
-                # Read anew what is stored, with its revision and scale, then look which fields both touched.
-                ret = self.get_return()
-                form = SectionForm(reading.judged(ret, reading.draft_of(ret)), form.section)
-                for code in sent.raw:
-                    question = form.questions[code]
-                    sent.raw[code] = rescaled(question, sent.raw[code], scale, ret.scale)
-                    sent.was[code] = rescaled(question, sent.was[code], scale, ret.scale)
-                clashing = [
-                    code
-                    for code, text in sent.raw.items()
-                    if _plain(form.stored(code)) not in (_plain(sent.was[code]), _plain(text))
-                ]
-                if clashing:
-                    raise _Clash(ret, form, sent, clashing) from None
-                revision, scale = ret.revision, ret.scale
-        raise DomainError("Many people are saving this return just now. Nothing of yours was stored; try again.")
-
-    def show_unsaved(self, ret, form, sent, why: str):
-        """The return takes no answers any more: what was typed is shown once, to be copied."""
-        rows = [
-            {"question": form.questions[code], "words": in_words(form.questions[code], text)}
-            for code, text in sent.raw.items()
-        ]
-        context = {"ret": ret, "label": place_label(ret), "section": form.section, "rows": rows, "why": why}
-        context["explanations"] = sent.explanations
-        return render(self.request, "facts/return_unsaved.html", context, status=409)
-
-    def show_clash(self, clash: "_Clash"):
-        ret, form, sent = clash.ret, clash.form, clash.sent
-        rows = []
-        for code in clash.codes:
-            question, stored = form.questions[code], form.stored(code)
-            rows.append(
-                {
-                    "question": question,
-                    "mine": sent.raw[code],
-                    "mine_words": in_words(question, sent.raw[code]),
-                    "theirs": stored,
-                    "theirs_words": in_words(question, stored),
-                }
-            )
-        mine = [
-            {"code": code, "text": text, "was": form.stored(code)}
-            for code, text in sent.raw.items()
-            if code not in clash.codes
-        ]
-        return render(
-            self.request,
-            "facts/return_conflict.html",
-            {
-                "ret": ret,
-                "label": place_label(ret),
-                "section": form.section,
-                "rows": rows,
-                "mine": mine,
-                "explanations": sent.explanations,
-                "codes": " ".join(sent.raw),
-                "writer": reading.last_writer(ret),
-            },
-            status=409,
-        )
-
-
-def _plain(text: str) -> str:
-    """A typed text without grouping, to compare two of them."""
-    return text.replace(",", "")
-
-
-class _Refusals:
-    """Refused values of a save, as the form reads them."""
-
-    def __init__(self, refused):
-        self.refused = refused
-
-
-class _Clash(Exception):
-    """Two people changed the same field."""
-
-    def __init__(self, ret, form, sent, codes):
-        super().__init__(ret.pk)
-        self.ret, self.form, self.sent, self.codes = ret, form, sent, codes
-
-
-class ReturnSubmit(PolicyMixin, TemplateView):
-    """Open points; when there are none, certification; afterwards the receipt."""
-
-    action = post_action = "return.submit"
-    template_name = "facts/return_submit.html"
-
-    def get_return(self) -> Return:
-        returns = Return.objects.with_subjects().select_related("round__instrument", "cluster__country", "submitted_by")
-        return self.fetch(returns, pk=self.kwargs["pk"])
-
-    def needs_password(self) -> bool:
-        signed_in = self.request.user.last_login
-        confirmed = self.request.session.get("confirmed_at", 0)
-        now = timezone.now()
-        return (signed_in is None or now - signed_in > RECENT) and now.timestamp() - confirmed > RECENT.total_seconds()
-
-    def get(self, request, *args, **kwargs):
-        ret = self.get_return()
-        if not ret.is_editable:
-            return self.receipt(ret)
-        return self.ask(ret, self.form(initial={"revision": ret.revision}))
-
-    def form(self, data=None, **kwargs):
-        return CertifyForm(data, user=self.request.user, needs_password=self.needs_password(), **kwargs)
-
-    def receipt(self, ret):
-        receipts = reading.receipts_of(ret)
-        return self.render_to_response(
-            self.get_context_data(
-                ret=ret, label=place_label(ret), receipt=receipts[-1] if receipts else None, steps=steps_of(ret)
-            )
-        )
-
-    def ask(self, ret, form, *, points=None, status=200):
-        if points is None:
-            opened = reading.judged(ret, reading.draft_of(ret))
-            points = points_of(ret, opened, gather_missing=False)
-        return self.render_to_response(
-            self.get_context_data(
-                ret=ret,
-                label=place_label(ret),
-                schedule=schedule_of(ret),
-                points=points,
-                form=form,
-                is_open=ret.round.state == Round.State.OPEN,
-            ),
-            status=status,
-        )
-
-    def post(self, request, *args, **kwargs):
-        ret = self.get_return()
-        if not ret.is_editable:
-            return redirect("facts:submit", pk=ret.pk)  # a second click finds the receipt of the first
-        form = self.form(request.POST)
-        if not form.is_valid():
-            return self.ask(ret, form)
-        if form.cleaned_data["revision"] != ret.revision:
-            messages.error(
-                request, "The return was changed since you opened this page. Look at it again, then certify."
-            )
-            return redirect("facts:submit", pk=ret.pk)
-        if "password" in form.fields:
-            request.session["confirmed_at"] = timezone.now().timestamp()
-        try:
-            submit([ret], by=request.user, certified_name=form.cleaned_data["certified_name"])
-        except NotSubmittable as refusal:
-            return self.ask(ret, form, points=[_point(ret, problem) for problem in refusal.problems[ret.pk]])
-        except DomainError as refusal:
-            messages.error(request, str(refusal))
-        return redirect("facts:submit", pk=ret.pk)

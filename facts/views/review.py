@@ -1,36 +1,51 @@
-"""Review: the queue of submitted returns, one return beside its flags, and decisions one by one or on a list."""
+"""Review: the queue of submitted returns, and acts on several at once, whose exact list is shown first."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, F, Q
 from django.http import HttpResponseRedirect
-from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.dateparse import parse_date
 from django.utils.http import urlencode
 from django.views.generic import TemplateView
 
 from clusters.models import Cluster
-from core import policy
 from core.base import DomainError
 from core.policy.views import PolicyMixin
-from facts.forms import SendBackForm, change_words, in_words, last_year, typed, unit_of
-from facts.models import Return, Schedule
-from facts.services import reading
+from facts.models import Flag, Query, Return, Schedule
+from facts.selective import LEAST_EFFECT, place_words
 from facts.services.findings import EXPLANATION_MIN, schedule_of
-from facts.services.review import accept, send_back, start_review
-from facts.validation import MARKERS
+from facts.services.flags import open_critical
+from facts.services.queries import ask_all
+from facts.services.review import accept, digests_of, send_back_all, typed_by
 
-from .returns import place_label, steps_of
+from .parts import place_label
 
 PAGE = 50
 BULK_MAX = 200
+ORDER_MAX = 2000  # so far the neighbours of a return are known
 FILTERS = ("cluster", "schedule", "order")
-ORDERS = {"oldest": ["submitted_at", "pk"], "flags": ["-n_flags", "submitted_at", "pk"]}
-
-
-def typed_by(ret: Return, user) -> bool:
-    """Whether the person typed in or submitted a return, and so does not decide on it."""
-    return user.pk == ret.submitted_by_id or user.pk in ret.typed_by
+ORDERS = {
+    "effect": [(F("suspicion") * F("effect")).desc(), "submitted_at", "pk"],
+    "oldest": ["submitted_at", "pk"],
+    "flags": ["-n_flags", "submitted_at", "pk"],
+}
+DEFAULT = "effect"
+# What a check saw, without a figure: those who may not read a firm's values read these.
+SAYS = {
+    "X01": "{short} moved far from last year, unlike its peers’",
+    "X02": "figures moved by one and the same factor",
+    "X03": "figures are last year’s to the digit",
+    "X04": "sales grew by a round figure two years running",
+    "X05": "sales look low for its people and power",
+    "X06": "pay lies below the floor",
+    "X07": "power and output moved apart",
+    "X08": "looks like a slip of scale or of a digit",
+    "X09": "the same figures as another return",
+    "X10": "trade or size jumped",
+}
+LOUDER = {Flag.Severity.CRITICAL: 0, Flag.Severity.WARN: 1, Flag.Severity.INFO: 2, Flag.Severity.SOFT: 3}
+ACTS = {"accept": "Accept", "send_back": "Send back", "ask": "Ask about"}
 
 
 class Queue:
@@ -39,7 +54,7 @@ class Queue:
     def __init__(self, view, asked):
         self.cluster = asked.get("cluster", "")[:20]
         self.schedule = asked.get("schedule") if asked.get("schedule") in Schedule.values else ""
-        self.order = asked.get("order") if asked.get("order") in ORDERS else "oldest"
+        self.order = asked.get("order") if asked.get("order") in ORDERS else DEFAULT
         self.base = view.in_scope(Return.objects.waiting_for_review())
 
     def returns(self):
@@ -48,32 +63,74 @@ class Queue:
             found = found.filter(cluster__code=self.cluster)
         if self.schedule:
             found = found.filter(schedule=self.schedule)
-        found = found.annotate(n_flags=Count("flags", filter=Q(flags__version=F("version"))))
+        if self.order == "flags":
+            found = found.annotate(n_flags=Count("flags", filter=Q(flags__version=F("version"))))
         return found.order_by(*ORDERS[self.order])
 
     @property
     def query(self) -> str:
-        kept = {
-            name: getattr(self, name) for name in FILTERS if getattr(self, name) and getattr(self, name) != "oldest"
-        }
+        kept = {name: getattr(self, name) for name in FILTERS if getattr(self, name) not in ("", DEFAULT)}
         return f"?{urlencode(kept)}" if kept else ""
 
 
-class ReviewQueue(PolicyMixin, TemplateView):
-    """What waits for review; several may be accepted at once, after their exact list was shown."""
+def told(returns: list[Return]) -> None:
+    """Put beside each return what the list says of it: label, flags in words, open questions, expected effect.
 
-    action = post_action = "return.review"
+    Three queries for any number of returns; nothing is opened.
+    """
+    flags: dict[int, list[Flag]] = {}
+    ids = [ret.pk for ret in returns]
+    for flag in Flag.objects.filter(ret__in=ids, version=F("ret__version")):
+        flags.setdefault(flag.ret_id, []).append(flag)
+    open_queries = Query.objects.filter(ret__in=ids, state=Query.State.OPEN).order_by().values_list("ret")
+    asked = dict(open_queries.annotate(n=Count("pk")))
+    critical = open_critical(returns)
+    for ret in returns:
+        ret.label = place_label(ret)
+        ret.n_flags = len(flags.get(ret.pk, []))
+        ret.n_critical = len(critical.get(ret.pk, ()))
+        ret.n_asked = asked.get(ret.pk, 0)
+        ret.says = flag_words(ret, flags.get(ret.pk, []))
+        ret.is_at_stake = ret.effect >= LEAST_EFFECT
+        ret.moves = place_words(ret.effect, ret.cluster.name) if ret.cluster and ret.suspicion and ret.effect else ""
+
+
+def flag_words(ret: Return, flags: list[Flag]) -> str:
+    """The flags of a return in words without figures, the loudest first."""
+    questions = schedule_of(ret).questions
+    ordered = sorted(flags, key=lambda flag: (LOUDER[flag.severity], -(flag.score or 0), flag.rule))
+    words, soft = [], 0
+    for flag in ordered:
+        if flag.rule in SAYS:
+            short = questions[flag.question].short if flag.question in questions else "figures"
+            words.append(SAYS[flag.rule].format(short=short.lower()))
+        else:
+            soft += 1
+    words = list(dict.fromkeys(words))
+    if soft:
+        words.append(f"{soft} answer{'s' if soft != 1 else ''} explained in the form")
+    text = "; ".join(words[:3])
+    return text[:1].upper() + text[1:]
+
+
+class ReviewQueue(PolicyMixin, TemplateView):
+    """What waits for review, the return that may move the ranking most first."""
+
+    action = "return.review"
     template_name = "facts/review_queue.html"
 
     def get_context_data(self, **kwargs):
         queue = Queue(self, self.request.GET)
-        found = queue.returns().with_subjects()
+        found = queue.returns().with_subjects().select_related("round__instrument")
         page = Paginator(found, PAGE).get_page(self.request.GET.get("page"))
-        for ret in page:
-            ret.label, ret.is_own = place_label(ret), typed_by(ret, self.request.user)
-        clusters = Cluster.objects.filter(pk__in=queue.base.values("cluster")).order_by("name")
+        returns = list(page)
+        told(returns)
+        for ret in returns:
+            ret.is_own = typed_by(ret, self.request.user)
+        clusters = Cluster.objects.filter(pk__in=queue.base.order_by().values("cluster")).order_by("name")
         return super().get_context_data(**kwargs) | {
             "page": page,
+            "returns": returns,
             "queue": queue,
             "filters": [
                 {
@@ -87,173 +144,106 @@ class ReviewQueue(PolicyMixin, TemplateView):
                     "name": "order",
                     "label": "Order",
                     "value": queue.order,
-                    "options": [("oldest", "Longest waiting first"), ("flags", "Most flags first")],
+                    "options": [
+                        ("effect", "Most at stake first"),
+                        ("oldest", "Longest waiting first"),
+                        ("flags", "Most flags first"),
+                    ],
                 },
             ],
         }
 
+
+def _chosen(post) -> dict[int, tuple[int, str]]:
+    """`ret=id:version:digest` of a form, as ids with what was seen; what is not of that form is left out."""
+    seen: dict[int, tuple[int, str]] = {}
+    for text in post.getlist("ret")[:BULK_MAX]:
+        pk, _, rest = text.partition(":")
+        version, _, digest = rest.partition(":")
+        if pk.isascii() and pk.isdecimal() and len(pk) < 18 and version.isascii() and version.isdecimal():
+            seen[int(pk)] = (int(version[:5]), digest[:64])
+    return seen
+
+
+class ReviewSeveral(PolicyMixin, TemplateView):
+    """Accept, send back, or ask, on several returns: the exact list first, then all of it or nothing.
+
+    The list is ids with version and digest in the form, so no filter and no newcomer changes it; a return that was
+    handed in anew or decided meanwhile keeps the whole list from being done.
+    """
+
+    action = post_action = "return.review"
+    template_name = "facts/review_several.html"
+    http_method_names = ["post"]
+
     def post(self, request):
-        """Show the exact list; accept it when it was confirmed, all of it or none."""
-        ids = [int(text) for text in request.POST.getlist("ret") if text.isascii() and text.isdecimal()][:BULK_MAX]
-        chosen = Queue(self, {}).returns().filter(pk__in=ids).with_subjects().select_related("round__instrument")
-        chosen = list(chosen)
-        if not chosen or len(chosen) != len(set(ids)):
-            messages.error(request, "Nothing was accepted: no return was chosen, or one is no longer waiting.")
-            return redirect("facts:review")
-        reason, error = request.POST.get("override_reason", ""), ""
+        seen = _chosen(request.POST)
+        act = next((name for name in ACTS if name in request.POST), request.POST.get("act", ""))
+        found = self.in_scope(Return.objects.filter(pk__in=seen)).with_subjects().select_related("round__instrument")
+        chosen = sorted(found, key=lambda ret: list(seen).index(ret.pk))
+        if act not in ACTS or not chosen or len(chosen) != len(seen):
+            messages.error(request, "Nothing was done: choose at least one return that waits for you.")
+            return HttpResponseRedirect(self.back())
+        if act == "ask" and len({ret.schedule for ret in chosen}) > 1:
+            messages.error(request, "Nothing was asked: choose returns of one schedule, so that the question is one.")
+            return HttpResponseRedirect(self.back())
+        error = ""
         if "confirm" in request.POST:
             try:
-                accept(chosen, by=request.user, override_reason=reason)
+                done = self.act(act, chosen, seen)
             except DomainError as refusal:
                 error = str(refusal)
             else:
-                messages.success(request, f"{len(chosen)} return{'s' if len(chosen) != 1 else ''} accepted.")
-                return redirect("facts:review")
+                messages.success(request, done)
+                return HttpResponseRedirect(self.back())
+        return self.show(act, chosen, seen, error)
+
+    def back(self) -> str:
+        return reverse("facts:review") + Queue(self, self.request.GET).query
+
+    def act(self, act: str, chosen: list[Return], seen) -> str:
+        post, user = self.request.POST, self.request.user
+        many = f"{len(chosen)} returns" if len(chosen) > 1 else "1 return"
+        if act == "accept":
+            accept(chosen, by=user, override_reason=post.get("override_reason", ""), seen=seen)
+            return f"{many} accepted."
+        if act == "send_back":
+            send_back_all(chosen, by=user, reason=post.get("reason", ""), seen=seen)
+            return f"{many} sent back with your words."
+        due = parse_date(post.get("due_on", "") or "") if post.get("due_on") else None
+        ask_all(chosen, by=user, question=post.get("question", ""), text=post.get("text", ""), due_on=due)
+        return f"Asked on {many}."
+
+    def show(self, act, chosen, seen, error):
+        told(chosen)
+        digests = digests_of(chosen)
         for ret in chosen:
-            ret.label = place_label(ret)
-        self.template_name = "facts/review_accept.html"
-        return self.render_to_response(
-            super().get_context_data(
-                chosen=chosen,
-                error=error,
-                reason=reason,
-                flags=sum(ret.n_flags for ret in chosen),
-                core_open=[ret for ret in chosen if ret.core_share is not None and ret.core_share < 1],
-            )
-        )
-
-
-class ReviewReturn(PolicyMixin, TemplateView):
-    """One submitted return: every value beside last round's, every flag in words with its explanation."""
-
-    action = post_action = "return.review"
-    template_name = "facts/review_return.html"
-
-    def get_return(self) -> Return:
-        returns = Return.objects.with_subjects().select_related("round__instrument", "cluster__country")
-        return self.fetch(returns, pk=self.kwargs["pk"])
-
-    def get(self, request, *args, **kwargs):
-        ret = self.get_return()
-        if not policy.allowed(request.user, "return.read_submitted", ret) or ret.is_editable:
-            messages.info(request, f"This return is {ret.get_state_display().lower()}; there is nothing to decide.")
-            return redirect("facts:review")
-        return self.show(ret)
-
-    def show(self, ret, *, form=None, error="", reason="", status=200):
-        opened = reading.judged(ret, reading.open_for(ret, by=self.request.user, purpose="review"))
-        queue = Queue(self, self.request.GET)
-        order = list(queue.returns().values_list("pk", flat=True)[:2000])
-        at = order.index(ret.pk) if ret.pk in order else -1
-        markers = opened.payload["markers"]
-        core = schedule_of(ret).core
+            # What was seen stays in the form, so that the list is refused, not quietly brought up to date.
+            version, digest = seen[ret.pk]
+            ret.seen = f"{ret.pk}:{version}:{digest or digests.get(ret.pk, '')}"
+            ret.is_newer = version != ret.version
+            ret.is_own = typed_by(ret, self.request.user)
+        post = self.request.POST
         return self.render_to_response(
             self.get_context_data(
-                ret=ret,
-                label=place_label(ret),
-                blocks=_blocks(ret, opened),
-                flags=_flags(ret, opened),
-                hard=opened.findings.hard,
-                core_open=[
-                    {"code": code, "short": schedule_of(ret).questions[code].short, "marker": markers[code]}
-                    for code in core
-                    if code in markers
-                ],
-                notes=reading.notes_of(ret),
-                steps=steps_of(ret),
-                is_own=typed_by(ret, self.request.user),
-                may_decide=ret.state in (Return.State.SUBMITTED, Return.State.IN_REVIEW),
-                form=form or SendBackForm(),
+                act=act,
+                verb=ACTS[act],
+                chosen=chosen,
                 error=error,
-                reason=reason,
-                explanation_min=EXPLANATION_MIN,
-                query=queue.query,
-                position=at + 1,
-                waiting=len(order),
-                before=self.address(order[at - 1], queue) if at > 0 else "",
-                after=self.address(order[at + 1], queue) if 0 <= at < len(order) - 1 else "",
+                flags=sum(ret.n_flags for ret in chosen),
+                needs_reason=[ret for ret in chosen if ret.n_critical or (ret.core_share or 0) < 1],
+                questions=_questions(chosen[0]) if act == "ask" else [],
+                typed={
+                    name: post.get(name, "") for name in ("override_reason", "reason", "text", "question", "due_on")
+                },
+                minimum=EXPLANATION_MIN,
+                query=Queue(self, self.request.GET).query,
             ),
-            status=status,
+            status=409 if error else 200,
         )
 
-    def address(self, pk: int, queue: Queue) -> str:
-        return reverse("facts:review-return", args=[pk]) + queue.query
 
-    def post(self, request, *args, **kwargs):
-        ret = self.get_return()
-        queue = Queue(self, request.GET)
-        order = list(queue.returns().values_list("pk", flat=True)[:2000])
-        form, reason = None, request.POST.get("override_reason", "")
-        try:
-            if "accept" in request.POST:
-                accept([ret], by=request.user, override_reason=reason)
-                messages.success(request, f"Accepted: {place_label(ret)}.")
-            elif "send_back" in request.POST:
-                form = SendBackForm(request.POST)
-                if not form.is_valid():
-                    return self.show(ret, form=form) if self.still_open(ret) else redirect("facts:review")
-                send_back(ret, by=request.user, reason=form.cleaned_data["reason"])
-                messages.success(request, f"Sent back with your words: {place_label(ret)}.")
-            else:
-                start_review(ret, by=request.user)
-                return HttpResponseRedirect(self.address(ret.pk, queue))
-        except DomainError as refusal:
-            if self.still_open(ret):
-                return self.show(ret, form=form, error=str(refusal), reason=reason)
-            messages.error(request, str(refusal))
-            return redirect("facts:review")
-        at = order.index(ret.pk) if ret.pk in order else -1
-        following = order[at + 1] if 0 <= at < len(order) - 1 else None
-        if following is None:
-            return HttpResponseRedirect(reverse("facts:review") + queue.query)
-        return HttpResponseRedirect(self.address(following, queue))
-
-    def still_open(self, ret: Return) -> bool:
-        """Whether the return still waits, so that its page can be shown again."""
-        ret.refresh_from_db(fields=["state", "version", "decided_by", "decided_at"])
-        return ret.state in (Return.State.SUBMITTED, Return.State.IN_REVIEW)
-
-
-KEPT = "never shown for one firm"
-
-
-def _blocks(ret: Return, opened: reading.Opened) -> list[dict]:
-    """Every asked question with its answer, last round's and the change."""
-    answers, markers, prev = opened.payload["answers"], opened.payload["markers"], opened.context.prev
-    flagged = {problem.question for problem in opened.findings.problems}
-    questions = schedule_of(ret).questions
-    blocks = []
-    for part in opened.sections:
-        rows = []
-        for code in part.asked:
-            question = questions[code]
-            kept = not question.shown_at_unit_level  # an opinion that nobody but its firm sees
-            text = "" if kept else markers.get(code) or typed(question, answers.get(code), 1)
-            rows.append(
-                {
-                    "code": code,
-                    "short": question.short,
-                    "core": question.core,
-                    "answer": KEPT if kept else in_words(question, text) if text else "",
-                    "is_marker": text in MARKERS,
-                    "unit": unit_of(question, _unscaled(ret)),
-                    "previous": "" if kept else last_year(question, prev.get(code), 1),
-                    "change": "" if kept else change_words(question, answers.get(code), prev.get(code)),
-                    "flagged": code in flagged,
-                    "is_number": question.kind in ("integer", "decimal", "percent", "money"),
-                }
-            )
-        if rows:
-            blocks.append({"section": part.section, "rows": rows})
-    return blocks
-
-
-def _unscaled(ret: Return) -> Return:
-    """The return as read here: money in single units, whatever it was typed in."""
-    return Return(scale=1, currency=ret.currency)
-
-
-def _flags(ret: Return, opened: reading.Opened) -> list[dict]:
-    """Soft checks that spoke, in words, with what the respondent says to them."""
-    said = opened.payload.get("explanations", {})
-    return [{"problem": problem, "explanation": said.get(problem.rule, "")} for problem in opened.findings.soft]
+def _questions(ret: Return) -> list[tuple[str, str]]:
+    """Questions of a schedule that something can be asked about."""
+    found = schedule_of(ret).questions
+    return [(code, f"{one.short} ({code})") for code, one in found.items() if one.shown_at_unit_level]

@@ -49,6 +49,7 @@ class ProblemEntrySerializer(serializers.Serializer):
     code = serializers.CharField(help_text="The rule that spoke, or the kind of fault.")
     detail = serializers.CharField(help_text="What is wrong, in words.")
     mend = serializers.CharField(help_text="What would do; may be empty.")
+    question = serializers.CharField(required=False, help_text="The question, where a return is at fault.")
     parameter = serializers.CharField(required=False, help_text="The parameter, where the query string is at fault.")
 
 
@@ -85,12 +86,12 @@ class ConventionSchema(AutoSchema):
         return super().get_auth() if restricted else [*super().get_auth(), {}]
 
     def get_request_serializer(self):
-        return self.view.get_serializer_class() if self.method == "POST" else None
+        return self.view.get_serializer_class() if self.method in ("POST", "PATCH") else None
 
     def get_response_serializers(self):
-        if self.method == "POST":
-            answer = self.view.answer_serializer_class
-            return {201: answer, 200: answer}
+        if self.method in ("POST", "PATCH"):
+            answer = self.view.answer_serializer_classes[self.view.action]
+            return {200: answer} if self.method == "PATCH" else {201: answer, 200: answer, 207: answer}
         return super().get_response_serializers()
 
     def _get_response_bodies(self, direction="response"):
@@ -129,7 +130,7 @@ class Conventions:
             return filters | pages | {"fields", "format"}
         if self.action == "retrieve":
             return {"fields", "format", *_more(self)}
-        return set()
+        return {"fields", "format"} if self.request.method in ("GET", "HEAD") and self.action else set()
 
     def _check_parameters(self, request) -> None:
         known = self._parameters()
@@ -201,7 +202,9 @@ class Conventions:
 
 def _conditional(request, response):
     """Name the bytes; answer 304 to who holds them."""
-    response["ETag"] = etag = f'"{hashlib.sha256(response.content).hexdigest()[:32]}"'
+    # What two people may edit names its revision in front, so that If-Match can ask for it.
+    prefix = getattr(response, "etag_prefix", "")
+    response["ETag"] = etag = f'"{prefix}{hashlib.sha256(response.content).hexdigest()[:32]}"'
     return get_conditional_response(request, etag=etag, response=response)
 
 

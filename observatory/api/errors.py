@@ -110,7 +110,7 @@ def problem_details(exc, context):
     if isinstance(exc, exceptions.ValidationError):
         return _invalid(list(_entries(exc.detail)))
     if isinstance(exc, exceptions.APIException):
-        headers = {}
+        headers = dict(getattr(exc, "headers", {}))
         if getattr(exc, "auth_header", None):
             headers["WWW-Authenticate"] = exc.auth_header
         if getattr(exc, "wait", None):

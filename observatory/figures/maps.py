@@ -8,6 +8,7 @@ from .parts import SVG, clean, figure, label, shorten, tag, trim
 
 STANDARD_PARALLEL = math.radians(27)  # areas are true everywhere, shapes truest here, where most clusters lie
 RADII = (4.0, 5.0, 6.5, 8.5, 11.0)  # by size class 1 to 5
+MARKS = {"appointed": "square", "nobody": "ring"}  # kinds told apart by shape as well as by hue; others are dots
 LETTER = 0.56  # mean width of a letter, in sizes of the type
 
 
@@ -86,6 +87,15 @@ def apart(dots: list[dict[str, Any]], rounds: int = 24, most: float = 4) -> None
                 dot["y"] = y + (dot["y"] - y) * most / far
 
 
+def mark(dot: Mapping[str, Any], cls: str) -> str:
+    """A dot, or the shape of its kind."""
+    shape = MARKS.get(dot.get("kind", ""), "")
+    x, y, r = dot["x"], dot["y"], dot["r"]
+    if shape == "square":
+        return tag("rect", cls=f"{cls} map-dot--square", x=x - r, y=y - r, width=2 * r, height=2 * r)
+    return tag("circle", cls=f"{cls} map-dot--ring" if shape else cls, cx=x, cy=y, r=r)
+
+
 def label_place(
     dot: dict[str, Any], words: str, size: float, taken: Sequence[tuple[float, ...]], projection: Projection
 ) -> tuple[Any, ...] | None:
@@ -121,7 +131,8 @@ def region_map(
 
     shapes : {"iso2", "name", "rings", "context"?}, rings of [longitude, latitude]; context: fainter.
     points : {"name", "longitude", "latitude", "href"?, "size"? (1–5), "label"? (true, or a shorter name:
-        written on the map), "note"? (after the name in its tooltip), "code"?}; without a place: only counted.
+        written on the map), "note"? (after the name in its tooltip), "code"?, "kind"? (one of MARKS)};
+        without a place: only counted.
     window : west, south, east, north. subject : a code or name in the accent, the others then in grey.
     lines : {"kind": "border" | "disputed", "points"}. unassigned : {"name", "rings"}: land in nobody's total.
 
@@ -156,7 +167,7 @@ def region_map(
         mine = subject is not None and subject in (dot.get("code"), dot["name"])
         kind = "map-dot" if mine or subject is None else "map-dot map-dot--peer"
         words = f"{dot['name']}: {dot['note']}" if dot.get("note") else str(dot["name"])
-        inner = tag("title", clean(words)) + tag("circle", cls=kind, cx=dot["x"], cy=dot["y"], r=dot["r"])
+        inner = tag("title", clean(words)) + mark(dot, kind)
         if dot.get("href"):
             inner = f'<a href="{clean(dot["href"])}" aria-label="{clean(words)}">{inner}</a>'
         else:

@@ -33,6 +33,12 @@ def interventions_of(organisation):
     )
 
 
+@register.simple_tag
+def provisional_scores(cluster, round_):
+    """Index and pillars of a provisional cluster in the round's published edition; None where there is none."""
+    return pages.provisional_scores(cluster, round_)
+
+
 @register.filter
 def get(mapping, key):
     """A value of a mapping by its key; None where it has none."""

@@ -11,6 +11,7 @@ from django.views.generic import DetailView
 
 from cci.methodology import load_method
 from cci.models import Edition, Score, Standing
+from cci.views.eligibility import remedy_of
 from cci.views.public import Band, Move, Place, bands_of, citation, moves_between, places_by_edition
 from clusters.models import Cluster, ClusterRole, Membership, ProfileFact
 from core.policy.views import PolicyMixin
@@ -22,16 +23,6 @@ from observatory import figures, pages
 LEAST_PEERS = 5
 NAMED = 3  # strengths and weaknesses
 NEIGHBOURS = 60  # other clusters drawn grey on the small map
-
-# What would change it, by the category of the reason; {…} are the methodology's coverage rules.
-REMEDIES = {
-    Standing.Reason.RESPONSE: "Accepted returns from at least {response} of its firms, which hold at least "
-    "{employment} of its employment.",
-    Standing.Reason.COPIED: "Fresh answers: at most {copied} of its returns may repeat the year before.",
-    Standing.Reason.FEW_UNITS: "Accepted returns from at least {units} operating firms.",
-    Standing.Reason.SCHEDULES: "Accepted schedules of the cluster, of its association and of its region.",
-    Standing.Reason.INCOMPLETE: "Answers to the questions behind the pillars that are missing.",
-}
 
 
 @method_decorator(gzip_page, name="dispatch")
@@ -190,19 +181,12 @@ class IndexPanel:
             "pillars": self.nodes(self.method.definitions.pillars),
             "dimensions": self.nodes(self.method.definitions.dimensions),
             "coverage": self.scores.get("CCI", {}).get("coverage"),
+            "sure": self.edition.report.get("precision", {}).get("rank_intervals", {}).get(self.cluster.code, {}),
             **self.strengths(),
         }
 
     def remedy(self, standing: Standing | None) -> str:
-        if standing is None or standing.reason not in REMEDIES:
-            return "A frame of its firms for the next round, and accepted returns from half of them."
-        rules = self.method.content["coverage"]
-        return REMEDIES[standing.reason].format(
-            response=in_percent(rules["response_share"]),
-            employment=in_percent(rules["employment_share"]),
-            copied=in_percent(rules["copied_share"]),
-            units=rules["units"],
-        )
+        return remedy_of(standing.reason if standing else "", self.method.content["reliability"])
 
     @cached_property
     def band(self) -> Band:
@@ -308,10 +292,6 @@ def percentile(value: float | None, others: list[float], direction: int) -> floa
 def outdone(value: float | None, others: list[float], direction: int) -> int:
     """How many of the others it clearly outdoes."""
     return sum((value - other) * direction > 0 for other in others) if value is not None else 0
-
-
-def in_percent(share: float) -> str:
-    return f"{round(100 * share)}\u202f%"
 
 
 # --- History --------------------------------------------------------------------------------

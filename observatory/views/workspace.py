@@ -4,17 +4,24 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db.models import Count, F, Min, Q
+from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.views.generic import TemplateView
 
 from cci.models import Edition
-from clusters.models import ProfileFact
+from clusters.models import Cluster, ProfileFact
 from core import policy
 from core.jobs.models import Job
 from core.policy import Role
 from core.policy.views import PolicyMixin
-from facts.models import Return, Round, Schedule
+from facts.models import Flag, Query, Reopening, Return, Round, Schedule, Upload
 from facts.services import reading
+from facts.services.deadlines import today_there
+from facts.services.findings import schedule_of
+from facts.services.invitations import standings
+from facts.services.links import own_return
+from facts.services.standing import standings_now
 from facts.views.returns import place_label, schedules_to_begin, units_to_begin
 
 SINGLE_MAX = 5  # more of a kind than this are told as one line
@@ -46,15 +53,26 @@ class Workspace(PolicyMixin, TemplateView):
     action = "site.workspace"
     template_name = "workspace.html"
 
+    def get(self, request, *args, **kwargs):
+        own = own_return(request.user)  # who came in by a personal link has one return, and no workspace
+        return redirect(own) if own else super().get(request, *args, **kwargs)
+
     def get_context_data(self, **kwargs):
         user = self.request.user
         roles = {grant.role for grant in policy.grants_of(user)} - {Role.ANONYMOUS}
         round_ = Round.objects.open().order_by("-year").first()
         groups = [
+            questions_to_answer(user),
+            files_to_keep(user),
             *returns_to_file(user, round_),
             reviews(user),
+            questions_asked(user),
+            reopenings(user),
             profile_facts(user),
             editions(user, round_),
+            rounds_to_move(user),
+            late_clusters(user),
+            ways_to_rank(user),
             failed_jobs(user),
         ]
         groups = [group for group in groups if group.tasks]
@@ -80,6 +98,9 @@ def places(user) -> list[dict]:
         ("return.read", "facts:returns", "Returns"),
         ("return.create", "facts:import", "Import a file"),
         ("return.review", "facts:review", "Review"),
+        ("query.read", "facts:queries", "Questions"),
+        ("round.board", "facts:rounds", "Rounds"),
+        ("standing.read", "facts:standings", "Standing"),
         ("profile.write", "clusters:profiles", "Profiles"),
         ("edition.manage", "cci:editions", "Editions"),
     ]
@@ -89,6 +110,16 @@ def places(user) -> list[dict]:
 def _listed(round_: Round, **query) -> str:
     asked = "&".join(f"{name}={value}" for name, value in {"round": round_.year, **query}.items())
     return f"{reverse('facts:returns')}?{asked}"
+
+
+def files_to_keep(user) -> Group:
+    """Files of one's own that were read, and wait for a yes or a no."""
+    mine = Upload.objects.filter(by=user, state=Upload.State.READY).exclude(job__state__in=["queued", "running"])
+    why = "It was read; nothing of it is kept yet."
+    tasks = [
+        Task(upload.name, reverse("facts:upload", args=[upload.pk]), why, act="Look") for upload in mine[:SINGLE_MAX]
+    ]
+    return Group("Files that wait for your yes", tasks)
 
 
 def returns_to_file(user, round_: Round | None) -> list[Group]:
@@ -198,6 +229,11 @@ def _to_begin(user, round_, due) -> list[Task]:
     return tasks
 
 
+def _critical(flagged: dict, row: dict) -> str:
+    n = flagged.get(row["cluster__code"], 0)
+    return f" {n} with a critical flag." if n else ""
+
+
 def reviews(user) -> Group:
     """Submitted returns by cluster."""
     if not policy.allowed(user, "return.review"):
@@ -209,6 +245,14 @@ def reviews(user) -> Group:
         .annotate(n=Count("pk"), since=Min("submitted_at"))
         .order_by("since")
     )
+    critical = Flag.objects.filter(
+        ret__in=waiting.order_by().values("pk"),
+        version=F("ret__version"),
+        severity=Flag.Severity.CRITICAL,
+        resolution__in=[Flag.Resolution.OPEN, Flag.Resolution.REJECTED],
+    )
+    by_cluster = critical.order_by().values_list("ret__cluster__code")
+    flagged = dict(by_cluster.annotate(n=Count("ret", distinct=True)))
     tasks = []
     for row in rows:
         query = f"?cluster={row['cluster__code']}" if row["cluster__code"] else "?schedule=REGION"
@@ -217,13 +261,82 @@ def reviews(user) -> Group:
             Task(
                 row["cluster__name"] or "Region schedules",
                 reverse("facts:review") + query,
-                f"{row['n']} submitted return{'s' if row['n'] != 1 else ''}, {days}.",
+                f"{row['n']} submitted return{'s' if row['n'] != 1 else ''}, {days}.{_critical(flagged, row)}",
                 row["round__closes_on"],
                 "submitted",
                 "Review",
             )
         )
     return Group("To review", tasks)
+
+
+def questions_to_answer(user) -> Group:
+    """Questions on the person's own answers, the earliest due first."""
+    group = Group("Questions to answer", [])
+    if not policy.allowed(user, "query.answer"):
+        return group
+    own = policy.scope(user, "query.answer", Return.objects.filter(round__state=Round.State.OPEN))
+    waiting = Query.objects.filter(state=Query.State.OPEN, ret__in=own.order_by().values("pk"))
+    related = ("ret__round__instrument", "ret__cluster", "ret__organisation", "ret__region")
+    found = list(waiting.select_related(*related).order_by("due_on", "pk")[: SINGLE_MAX + 1])
+    for query in found[:SINGLE_MAX]:
+        question = schedule_of(query.ret).questions.get(query.question)
+        title = f"{question.short if question else query.question}: {place_label(query.ret)}"
+        late = query.due_on < today_there(query.ret.round_id)
+        why = "The reviewer asks about this answer."
+        href = reverse("facts:query", args=[query.pk])
+        group.tasks.append(Task(title, href, why, query.due_on, "overdue" if late else "todo", "Answer"))
+    if len(found) > SINGLE_MAX:
+        more = f"{waiting.count() - SINGLE_MAX} more questions"
+        href = reverse("facts:queries")
+        group.tasks.append(Task(more, href, "Each is about one answer.", state="todo", act="See all"))
+    return group
+
+
+def questions_asked(user) -> Group:
+    """For who asks: what was answered and what is overdue, one line each."""
+    group = Group("Questions asked", [])
+    if not policy.allowed(user, "query.ask"):
+        return group
+    asked = policy.scope(user, "query.ask", Return.objects.filter(round__state=Round.State.OPEN))
+    found = Query.objects.filter(ret__in=asked.order_by().values("pk"))
+    counts = found.aggregate(
+        answered=Count("pk", filter=Q(state=Query.State.ANSWERED)),
+        overdue=Count("pk", filter=Q(state=Query.State.OPEN, due_on__lt=timezone.localdate())),
+    )
+    href = reverse("facts:queries")
+    if n := counts["answered"]:
+        what = f"{n} question{'s' if n != 1 else ''} answered"
+        why = "Read them; close or ask again."
+        group.tasks.append(Task(what, f"{href}?show=answered", why, state="done", act="Read"))
+    if n := counts["overdue"]:
+        what = f"{n} question{'s' if n != 1 else ''} overdue"
+        why = "No answer by its day."
+        group.tasks.append(Task(what, f"{href}?show=overdue", why, state="overdue", act="See which"))
+    return group
+
+
+def reopenings(user) -> Group:
+    """Wishes to open accepted returns again that wait for this person."""
+    group = Group("To open again", [])
+    if not policy.allowed(user, "return.reopen"):
+        return group
+    returns = policy.scope(user, "return.reopen", Return.objects.filter(state=Return.State.ACCEPTED))
+    waiting = Reopening.objects.filter(state=Reopening.State.ASKED, ret__in=returns.order_by().values("pk"))
+    waiting = waiting.exclude(asked_by=user)
+    if Role.ANALYST not in {grant.role for grant in policy.grants_of(user)}:
+        waiting = waiting.filter(asked_by__memberships__role=Role.ANALYST).distinct()  # see services.reopening
+    related = ("ret__round", "ret__cluster", "ret__unit", "ret__organisation", "ret__region")
+    for wish in waiting.select_related(*related).order_by("asked_at", "pk")[:SINGLE_MAX]:
+        title = f"{wish.ret.get_schedule_display()} return: {place_label(wish.ret)}"
+        href = reverse("facts:reopen", args=[wish.ret_id])
+        why = "A colleague asks to open it again; you decide."
+        group.tasks.append(Task(title, href, why, state="waiting", act="Decide"))
+    more = waiting.count() - SINGLE_MAX if len(group.tasks) == SINGLE_MAX else 0
+    if more > 0:
+        href = reverse("facts:reopenings")
+        group.tasks.append(Task(f"{more} more", href, "Each says why.", state="waiting", act="See all"))
+    return group
 
 
 def profile_facts(user) -> Group:
@@ -272,6 +385,69 @@ def editions(user, round_: Round | None) -> Group:
             why, act = "Computed. Look it over, then propose it.", "Look over"
         tasks.append(Task(str(edition), href, why, edition.round.releases_on, edition.state, act))
     return Group("Editions", tasks)
+
+
+def rounds_to_move(user) -> Group:
+    """Rounds whose next step is an analyst's: a proposal to confirm, a day that has come."""
+    if not policy.allowed(user, "round.edit"):
+        return Group("Rounds", [])
+    tasks = []
+    for round_ in Round.objects.exclude(state=Round.State.CLOSED).select_related("proposed_by").order_by("year"):
+        href = reverse("facts:round-steps", args=[round_.year])
+        if round_.proposed_act:
+            is_own = round_.proposed_by_id == user.pk
+            why = f"{'You' if is_own else round_.proposed_by} proposed to {round_.get_proposed_act_display()}."
+            act = "Open" if is_own else "Look over and confirm"
+            tasks.append(Task(str(round_), href, why, state="proposed", act=act))
+        elif round_.state == Round.State.PLANNED:
+            has_frame = round_.frame.exists()
+            why, due = (
+                ("Its frame is frozen; open it when its day comes.", round_.opens_on)
+                if has_frame
+                else ("Its frame is to be frozen.", round_.frame_frozen_on)
+            )
+            tasks.append(Task(str(round_), href, why, due, "planned", "Open"))
+        elif (round_.locks_on or round_.closes_on) < today_there(round_.pk):
+            tasks.append(Task(str(round_), href, "Its days are over; close it.", state="overdue", act="Open"))
+    return Group("Rounds", tasks)
+
+
+def late_clusters(user) -> Group:
+    """Clusters past their last day with returns missing, for those who give more time. One line a round."""
+    title = "Late"
+    if not policy.allowed(user, "round.extend"):
+        return Group(title, [])
+    tasks = []
+    for round_ in Round.objects.open().order_by("year"):
+        own = policy.scope(user, "round.extend", Cluster.objects.all()).values_list("pk", flat=True)
+        late = [one for one in standings(round_, own).values() if one.is_late]
+        if late:
+            missing = sum(one.missing for one in late)
+            what = f"{len(late)} cluster{'s' if len(late) != 1 else ''} past the last day of {round_}"
+            href = reverse("facts:round-late", args=[round_.year])
+            tasks.append(Task(what, href, f"{missing:,} returns are missing.", state="overdue", act="See the list"))
+    return Group(title, tasks)
+
+
+def ways_to_rank(user) -> Group:
+    """Own clusters that are not ranked yet, each with the first step of its shortest way. Two queries."""
+    group = Group("Towards a rank", [])
+    roles = {grant.role for grant in policy.grants_of(user)}
+    if roles & {Role.ANALYST, Role.AUDITOR} or not policy.allowed(user, "standing.read"):
+        return group  # the office has the whole list
+    clusters = {one.pk: one for one in policy.scope(user, "standing.read", Cluster.objects.filter(kind="cluster"))}
+    rows = [row for row in standings_now(list(clusters.values())).values() if row.steps]
+    rows.sort(key=lambda row: (len(row.steps), clusters[row.cluster_id].name))
+    for row in rows[:SINGLE_MAX]:
+        cluster, n = clusters[row.cluster_id], len(row.steps)
+        why = f"{row.steps[0]['text']}." + (f" Then {n - 1} more step{'s' if n > 2 else ''}." if n > 1 else "")
+        href = f"{reverse('facts:standing', args=[cluster.code])}?round={row.snapshot.round.year}"
+        title = f"{cluster.name}, round {row.snapshot.round.year}: not ranked yet"
+        group.tasks.append(Task(title, href, why, state="", act="See the way"))
+    if len(rows) > SINGLE_MAX:
+        more = f"{len(rows) - SINGLE_MAX} more clusters that are not ranked yet"
+        group.tasks.append(Task(more, reverse("facts:standings"), "Each has its shortest way.", act="See all"))
+    return group
 
 
 def failed_jobs(user) -> Group:

@@ -59,11 +59,10 @@
     setTimeout(ask, 1500);
   });
 
-  // Return forms: warn before leaving with something typed and not yet sent.
-  document.querySelectorAll("form[data-guard]").forEach((form) => {
-    let dirty = false;
-    form.addEventListener("input", () => { dirty = true; });
-    form.addEventListener("submit", () => { dirty = false; });
-    addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
-  });
+  // Signing out wipes what was typed into returns and is kept on this device.
+  document.querySelectorAll("form[action*='/sign-out/']").forEach((form) => form.addEventListener("submit", () => {
+    try {
+      Object.keys(sessionStorage).filter((key) => key.startsWith("entry:")).forEach((key) => sessionStorage.removeItem(key));
+    } catch { /* no storage, nothing kept */ }
+  }));
 })();

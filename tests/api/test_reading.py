@@ -82,7 +82,7 @@ def test_no_endpoint_lets_a_stranger_write(db, api, prefix):
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_nobody_writes_but_through_the_door_for_returns(world, api, prefix):
     for user in (world.head, world.client, world.supervisor, world.analyst, world.admin):
-        for method in ("put", "patch", "delete"):
+        for method in ("put", "delete") if prefix == "returns" else ("put", "patch", "delete"):
             assert getattr(api(user), method)(f"{V1}{prefix}/x/", {}, format="json").status_code == 405
         if prefix != "returns":
             assert api(user).post(f"{V1}{prefix}/", {}, format="json").status_code == 405

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cci.methodology import derive_goalposts, load_method, rank_intervals
+from cci.methodology import derive_goalposts, draw_weights, load_method, rank_quantiles
 
 
 def test_the_method_is_whole():
@@ -36,28 +36,41 @@ def test_an_indicator_without_spread_is_refused_by_name():
         derive_goalposts(values, definitions)
 
 
-WEIGHTS = pd.Series({"O": 0.5, "H": 0.5})
+WEIGHTS = np.array([0.5, 0.5])
 
 
-def interval(pillars, **options):
-    settings = {"draws": 400, "concentration": 40, "seed": 1}
-    return rank_intervals(pillars, WEIGHTS, **{**settings, **options})
+def ranks(*pillars, draws=400, seed=1) -> list[list[int]]:
+    """Low and high rank of each cluster over weight draws; one row of two pillars per cluster."""
+    found = rank_quantiles(np.array([pillars], dtype=float), draw_weights(WEIGHTS, draws, 40, seed))
+    return np.array(found).T.tolist()
 
 
 def test_a_cluster_that_leads_in_every_pillar_is_first_under_any_weights():
-    pillars = pd.DataFrame({"O": [90.0, 50, 20], "H": [90.0, 20, 50]}, index=list("ABC"))
-
-    found = interval(pillars)
-
-    assert found.loc["A"].tolist() == [1, 1]
-    assert found.loc["B"].tolist() == found.loc["C"].tolist() == [2, 3]
+    assert ranks((90, 90), (50, 20), (20, 50)) == [[1, 1], [2, 3], [2, 3]]
 
 
-def test_intervals_depend_on_the_seed_alone():
-    pillars = pd.DataFrame({"O": [90.0, 50, 20], "H": [10.0, 20, 50]}, index=list("ABC"))
+def test_drawn_weights_add_up_and_depend_on_the_seed_alone():
+    drawn = draw_weights(WEIGHTS, 400, 40, 1)
 
-    assert interval(pillars).equals(interval(pillars))
+    assert drawn.sum(axis=1) == pytest.approx(np.ones(400))
+    assert drawn.mean(axis=0) == pytest.approx(WEIGHTS, abs=0.01)
+    assert np.array_equal(drawn, draw_weights(WEIGHTS, 400, 40, 1))
 
 
 def test_no_ranked_cluster_has_no_interval():
-    assert interval(pd.DataFrame({"O": [], "H": []}, dtype=float)).empty
+    low, high = rank_quantiles(np.zeros((1, 0, 2)), draw_weights(WEIGHTS, 10, 40, 1))
+
+    assert len(low) == len(high) == 0
+
+
+def test_equal_clusters_share_the_best_rank_in_every_draw():
+    assert ranks((50, 50), (50, 50), (10, 10)) == [[1, 1], [1, 1], [3, 3]]
+
+
+def test_draws_of_firms_and_of_weights_go_side_by_side():
+    """Draw d takes replicate d mod 2: two replicates put another cluster first, ten weights change nothing."""
+    replicates = np.array([[[60.0, 60], [50, 50]], [[40.0, 40], [50, 50]]])
+    low, high = rank_quantiles(replicates, np.tile(WEIGHTS, (10, 1)))
+
+    assert low.tolist() == [1, 1]
+    assert high.tolist() == [2, 2]

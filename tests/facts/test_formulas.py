@@ -5,7 +5,7 @@ import pytest
 
 from facts.checks.copying import copied_forward
 from facts.expressions import ExpressionError
-from facts.indicators.formulas import Columns, evaluate, parse_formula
+from facts.indicators.formulas import Answers, Columns, Evaluation, evaluate, parse_formula
 from facts.indicators.weights import cell_weights
 
 NAN = np.nan
@@ -16,13 +16,9 @@ DERIVED = {
 }
 
 
-def _column(values) -> np.ndarray:
-    """Floats, or an object array of tuples for a question with several answers."""
-    if not isinstance(values[0], tuple):
-        return np.array(values, dtype=float)
-    several = np.empty(len(values), dtype=object)
-    several[:] = values
-    return several
+def _column(values) -> np.ndarray | Answers:
+    """Floats, or answers to a question with several options."""
+    return Answers.of(values) if isinstance(values[0], tuple) else np.array(values, dtype=float)
 
 
 def columns(units=None, clusters=None, of=(0, 0, 0), weight=(1.0, 1.0, 2.0), previous=None, matched=None) -> Columns:
@@ -53,7 +49,7 @@ def test_a_ratio_uses_only_units_with_every_operand():
     result = evaluate(parse_formula("100*SUM(UC02)/SUM(UC01)"), data, DERIVED)
 
     assert result.values[0] == 50
-    assert result.n_units[0] == 1
+    assert result.support.tolist() == [True, False, False]
 
 
 def test_means_medians_and_shares():
@@ -116,6 +112,36 @@ def test_the_order_of_units_changes_nothing_but_rounding():
 
     for text in ("MEAN(UE05)", "MED(UE05)", "SHARE(UE05 > 1)"):
         assert value(text, plain) == pytest.approx(value(text, shuffled), rel=1e-12)
+
+
+def test_units_out_of_order_are_refused():
+    with pytest.raises(ValueError, match="cluster by cluster"):
+        value("SUM(UC01)", columns({"UC01": [1, 2, 3]}, of=(0, 1, 0)))
+
+
+def test_a_cluster_without_units_has_no_figure_and_takes_none_from_its_neighbours():
+    data = columns({"UC01": [1, 2, 4]}, of=(1, 1, 3))
+    result = evaluate(parse_formula("SUM(UC01)"), data, DERIVED)
+
+    assert np.isnan(result.values[[0, 2]]).all()
+    assert result.values[[1, 3]].tolist() == [3, 8]
+    assert Evaluation(data, DERIVED).counted(result.support).tolist() == [0, 2, 0, 1]
+
+
+@pytest.mark.parametrize("text", ["SUM(UC01)/MEAN(UB01)", "MED(UC01)", "SHARE(UC01 > 20)", "WMEAN(UC01, by=UB01)", "3"])
+def test_rows_of_weights_give_rows_of_values(text):
+    """Replicates go through the same code: one row of weights, one row of values."""
+    answers = {"UC01": [10, 20, 30], "UB01": [1, 5, 2]}
+    rows = np.array([(1.0, 1.0, 2.0), (0.0, 3.0, 1.0), (2.0, 2.0, 2.0)])
+    together = value_rows(text, columns(answers, weight=rows))
+
+    for row, weight in enumerate(rows):
+        assert together[row] == value(text, columns(answers, weight=weight))
+
+
+def value_rows(text, data) -> np.ndarray:
+    found = evaluate(parse_formula(text), data, DERIVED).values
+    return np.broadcast_to(found, (3, data.n_clusters))[:, 0]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +211,7 @@ def test_a_firm_closed_for_the_year_stays_in_the_count_that_weights_rest_on():
     import pandas as pd
 
     from cci.methodology import load_method
-    from facts.indicators.compute import Tables, _columns
+    from facts.indicators.compute import Round, Tables
 
     ids = [f"u{n}" for n in range(10)]
     units = pd.DataFrame(
@@ -198,9 +224,9 @@ def test_a_firm_closed_for_the_year_stays_in_the_count_that_weights_rest_on():
     context = pd.DataFrame(columns=["country", "year", "inflation_pct", "ppp_lcu_per_usd", "fx_lcu_per_usd"])
     clusters = pd.DataFrame({"code": ["A"], "country": "PK", "region": "", "sector": "", "fiscal_year_end_month": 6})
 
-    columns = _columns(Tables(units, frame, empty, context, clusters), 2025, load_method("1.0").definitions)
+    (part,) = Round(Tables(units, frame, empty, context, clusters), 2025, load_method("1.0").definitions).parts()
 
-    assert columns.weight.tolist() == [1.0] * 5
+    assert part.columns.weight.tolist() == [1.0] * 5
 
 
 def test_an_innovator_without_any_support_counts_half_and_a_blank_drops_nobody():

@@ -131,8 +131,13 @@ def test_the_supervisor_accepts_what_waits(stand, signed_in):
 def test_two_analysts_close_compute_and_publish_and_the_ranking_shows_it(stand, signed_in):
     with signed_in("demo-analyst") as page:
         page.goto("/workspace/editions/close-round/?round=2026")
-        page.get_by_role("button", name="Close the round").click()
+        page.get_by_role("button", name="Propose to close the round").click()
+        assert stand.value("SELECT state FROM facts_round WHERE year = 2026") == "open"
+    with signed_in("demo-analyst2") as page:
+        page.goto("/workspace/editions/close-round/?round=2026")
+        page.get_by_role("button", name="Confirm: close the round").click()
         assert stand.value("SELECT state FROM facts_round WHERE year = 2026") == "closed"
+    with signed_in("demo-analyst") as page:
         page.goto("/workspace/editions/")
         row = page.locator("form", has=page.locator("input[name=round][value='2026']")).first
         row.get_by_role("button").click()

@@ -109,8 +109,11 @@ def test_closing_shows_its_counts_and_locks_what_was_accepted(cell, town, submit
 
     shown = words(client.get(address, {"round": town.round.year}))
     assert "1 accepted return will be locked" in shown
-    assert Round.objects.get(pk=town.round.pk).state == "open"
     client.post(address, {"round": town.round.year})
+    assert "A second analyst confirms it." in words(client.get(address, {"round": town.round.year}))
+    client.post(address, {"round": town.round.year})
+    assert Round.objects.get(pk=town.round.pk).state == "open"
+    door(cell[1]).post(address, {"round": town.round.year})
 
     assert Round.objects.get(pk=town.round.pk).state == "closed"
 

@@ -21,7 +21,7 @@ def test_an_association_finds_what_came_back_with_the_reason(town, door, submitt
     page = words(home(door(town.entry)))
 
     assert ret.subject in page and "Please check the scale of sales." in page
-    assert "by 31 December" in page
+    assert f"by {town.round.closes_on:%-d %B}" in page
     assert "2 units without a return" in page
 
 

@@ -26,7 +26,7 @@ class Command(BaseCommand):
         if last is None:
             raise CommandError(f"There is no round {max(years)}.")
         tables = read_snapshot(take_snapshot(last, by=None))
-        by_round = {year: compute_round(tables, year, method.definitions) for year in years}
+        by_round = {year: compute_round(tables, year, method.definitions, method.imputation) for year in years}
         parts = [
             index_inputs({y: f for y, f in by_round.items() if y <= year}, year, method.definitions) for year in years
         ]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
 from clusters.models import Cluster
@@ -19,15 +20,22 @@ class Command(BaseCommand):
         parser.add_argument("--cluster", required=True, help="The cluster's code, for instance PK-SUR-SKT.")
         parser.add_argument("--out", type=Path, required=True, help="The file to write; .xlsx or .csv.")
 
-    def handle(self, *, schedule: str, cluster: str, out: Path, **options):
+        parser.add_argument(
+            "--as", dest="username", help="With last year's answers, as far as this account may read them."
+        )
+
+    def handle(self, *, schedule: str, cluster: str, out: Path, username: str | None = None, **options):
+        by = get_user_model().objects.filter(username=username, is_active=True).first() if username else None
+        if username and by is None:
+            raise CommandError(f"There is no active account {username!r}.")
         round_ = Round.objects.select_related("instrument").filter(year=options["round"]).first()
         if round_ is None:
             raise CommandError(f"There is no round {options['round']}.")
-        found = Cluster.objects.filter(code=cluster).first()
+        found = Cluster.objects.filter(code=cluster).select_related("country").first()
         if found is None:
             raise CommandError(f"There is no cluster {cluster!r}.")
         try:
-            content = template_file(schedule.upper(), round_=round_, cluster=found, ending=out.suffix.lower())
+            content = template_file(schedule.upper(), round_=round_, cluster=found, ending=out.suffix.lower(), by=by)
             out.write_bytes(content)
         except DomainError as refusal:
             raise CommandError(str(refusal)) from None

@@ -1,98 +1,38 @@
-"""The return form: questions of the instrument as fields, what was typed as raw values. No rule is restated here."""
+"""One block of a return as a form: questions of the instrument as fields, what was typed as raw values.
+
+No rule is restated here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
-from django import forms
-
 from facts.instrument import Question, Section, plain_text
-from facts.models import Return, Round
-from facts.services.drafts import Saved
+from facts.models import Return
 from facts.services.findings import EXPLANATION_MIN
 from facts.services.reading import Opened
 from facts.validation import MARKERS, Problem
-from facts.validation.checking import show_answer
-from facts.validation.numbers import Refused, number
 from facts.validation.reading import shown
+from facts.wording import (
+    MARKER_WORDS,
+    NONE,
+    NUMBERS,
+    SCALE_WORDS,
+    change_words,
+    in_words,
+    last_year,
+    screen_help,
+    stored_text,
+    typed,
+    unit_words,
+)
 
-MARKER_WORDS = (("DK", "Don’t know"), ("REF", "Prefer not to say"))
-SCALES = ((1, "single units"), (1_000, "thousands"), (100_000, "lakhs"), (1_000_000, "millions"))
-SCALE_WORDS = {1: "", 1_000: "thousand", 100_000: "lakh", 1_000_000: "million"}
-NUMBERS = ("integer", "decimal", "percent", "money")
 RADIO_MAX = 7  # more options than this stand in a list
-GROUP_FROM = 10_000
-NONE = "none"
-
-
-def typed(question: Question, value: Any, scale: int) -> str:
-    """Write a stored answer as a person would type it again: money at the return's scale, several answers with ;"""
-    if value is None:
-        return ""
-    if question.kind in NUMBERS:
-        exact = Decimal(str(value))
-        if question.takes_scale:
-            exact /= scale
-        text = f"{exact:f}"
-        text = text.rstrip("0").rstrip(".") if "." in text else text
-        is_long = abs(exact) >= GROUP_FROM and question.unit != "year"
-        return f"{Decimal(text):,f}" if is_long else text
-    if question.kind == "multi":
-        chosen = [str(option.code) for option in question.options if option.code in value]
-        return ";".join(chosen) or NONE
-    if isinstance(value, list):
-        return "; ".join(map(str, value))
-    return str(value)
-
-
-def in_words(question: Question, text: str) -> str:
-    """Say a typed text as a reader expects it: labels for options."""
-    if not text:
-        return "no answer"
-    marker = dict(MARKER_WORDS).get(text)
-    if marker:
-        return marker
-    if question.kind == "yesno":
-        return {"1": "Yes", "0": "No"}.get(text, text)
-    if question.option_set is not None:
-        labels = {str(option.code): option.label for option in question.options}
-        return "; ".join(labels.get(part, "None of these" if part == NONE else part) for part in text.split(";"))
-    return text
-
-
-def last_year(question: Question, value: Any, scale: int) -> str:
-    """Last round's accepted answer in words, at the scale of this return."""
-    if value is None:
-        return ""
-    if question.kind in NUMBERS:
-        return typed(question, value, scale)
-    return show_answer(question, value).capitalize() if question.kind == "yesno" else show_answer(question, value)
-
-
-def change_words(question: Question, value: Any, before: Any) -> str:
-    """The change on last round: in percent where it is an amount; empty where there is nothing to compare."""
-    if value is None or before is None or question.unit == "year":
-        return ""
-    if question.kind not in NUMBERS:
-        return "same" if value == before else "changed"
-    if value == before:
-        return "same"
-    if not before:
-        return ""
-    change = (value - before) / abs(before) * 100
-    text = f"{change:+,.0f}" if abs(change) >= 9.95 else f"{change:+.1f}"
-    return text.replace("-", "−") + " %"
 
 
 def unit_of(question: Question, ret: Return) -> str:
-    """What stands inside the field's right edge: the return's currency and scale where money is asked."""
-    if question.kind not in NUMBERS or question.unit in ("–", "year"):
-        return ""
-    if question.kind != "money":
-        return question.unit
-    unit = question.unit.replace("LCU", ret.currency or "local currency")
-    return f"{SCALE_WORDS[ret.scale]} {unit}".strip() if question.takes_scale else unit
+    """What stands inside the field's right edge of a return's question."""
+    return unit_words(question, ret.scale, ret.currency)
 
 
 @dataclass
@@ -109,8 +49,11 @@ class Field:
     unit: str = ""
     width: str = "s"
     error: str = ""
-    previous: str = ""
+    previous: str = ""  # last year's answer in words
+    before: str = ""  # the same as it would be typed; entry.js compares with it
     change: str = ""
+    confirmed: bool = False
+    asked: bool = True
     markers: tuple = ()
     marker: str = ""
     was: str = ""
@@ -125,17 +68,38 @@ class Field:
         """The stored answer as it reads; empty where there is none."""
         return in_words(self.question, self.was) if self.was else ""
 
+    @property
+    def follows(self) -> str:
+        """The questions whose answers decide whether this one is asked."""
+        return " ".join(sorted(self.question.ask.names)) if self.question.ask else ""
+
+    @property
+    def state(self) -> dict:
+        """What the page needs to bring this field up to date after a save, without a reload."""
+        return {
+            "text": self.was,
+            "words": self.words,
+            "change": self.change,
+            "error": self.error,
+            "flags": self.flags,
+            "confirmed": self.confirmed,
+            "hint": self.hint,
+        }
+
 
 @dataclass
 class Typed:
-    """What a person sent: raw values that differ from what the page showed, refusals, explanations."""
+    """What a person sent: raw values that differ from what the page showed, refusals, explanations.
+
+    `was` holds, by question and by rule, what the page showed before.
+    """
 
     raw: dict[str, str]
     was: dict[str, str]
     refused: list[Problem]
     explanations: dict[str, str]
+    confirmed: list[str]
     scale: int
-    revision: int
 
 
 class SectionForm:
@@ -145,30 +109,34 @@ class SectionForm:
         self.opened, self.section, self.ret = opened, section, opened.ret
         asked = set(opened.findings.asked)
         self.questions = {question.code: question for question in section.questions}
-        self.codes = [code for code in self.questions if code in asked]
         answers, markers = opened.payload["answers"], opened.payload["markers"]
         # An answer that the routing no longer asks for stays visible as long as it is stored.
-        self.codes += [
-            code
-            for code in self.questions
-            if code not in asked and (code in answers or markers.get(code, "NA") != "NA")
+        self.codes = [
+            code for code in self.questions if code in asked or code in answers or markers.get(code, "NA") != "NA"
         ]
-        self.codes.sort(key=list(self.questions).index)
 
     def stored(self, code: str) -> str:
-        payload = self.opened.payload
-        if code in payload["markers"]:
-            return payload["markers"][code]
-        return typed(self.questions[code], payload["answers"].get(code), self.ret.scale)
+        return stored_text(self.questions[code], self.opened.payload, self.ret.scale, self.ret.currency)
 
-    def fields(self, *, saved: Saved | None = None, post: Mapping | None = None, mark_missing=False) -> list[Field]:
-        """Build the fields. After a save with refusals, the refused texts stand in their inputs beside the error."""
-        refused = {problem.question: problem for problem in saved.refused} if saved else {}
+    def fields(
+        self,
+        *,
+        refused: list[Problem] | None = None,
+        post: Mapping | None = None,
+        mark_missing: bool = False,
+        with_hidden: bool = False,
+    ) -> list[Field]:
+        """Build the fields. After a save with refusals, the refused texts stand in their inputs beside the error.
+
+        with_hidden : also those that are not asked now, marked so; a page with scripts shows them when they are.
+        """
+        refusals = {problem.question: problem for problem in refused or []}
         fields = []
-        for code in self.codes:
+        for code in self.questions if with_hidden else self.codes:
             made = self._field(self.questions[code])
-            if code in refused:
-                made.error = f"{refused[code].message} {refused[code].mend}".strip()
+            made.asked = code in self.codes
+            if code in refusals:
+                made.error = f"{refusals[code].message} {refusals[code].mend}".strip()
                 if post is not None:
                     _put_back(made, post)
             else:
@@ -189,10 +157,12 @@ class SectionForm:
             question,
             id=f"id_{code}",
             type="number" if question.kind in NUMBERS else "text",
-            hint=question.help,
+            hint=screen_help(question),
             unit=unit_of(question, self.ret),
-            previous=last_year(question, prev.get(code), self.ret.scale),
+            previous=last_year(question, prev.get(code), self.ret.scale, self.ret.currency),
+            before=typed(question, prev.get(code), self.ret.scale, self.ret.currency),
             change=change_words(question, answers.get(code), prev.get(code)) if question.kind in NUMBERS else "",
+            confirmed=code in self.opened.payload.get("confirmed", []),
             was=stored,
         )
         if question.kind == "money":
@@ -209,10 +179,10 @@ class SectionForm:
             made.type = "date"
         elif question.kind == "text":
             made.width = "l"
-            made.hint = f"{question.help} At most {question.max_length} characters.".strip()
+            made.hint = f"{made.hint} At most {question.max_length} characters.".strip()
         elif question.kind in ("code", "multicode"):
             made.width = "m"
-            made.hint = self._code_hint(question, answers.get(code))
+            made.hint = self._code_hint(question, answers.get(code), made.hint)
         if known:
             made.hint = f"{made.hint} Filled in from what is known; correct it, or save to confirm it.".strip()
         if made.type in ("radio", "select"):
@@ -233,9 +203,9 @@ class SectionForm:
         known = self.opened.context.prev.get(question.code)
         if known is None:
             known = self.opened.register.get(question.code)
-        return typed(question, known, self.ret.scale)
+        return typed(question, known, self.ret.scale, self.ret.currency)
 
-    def _code_hint(self, question: Question, value: Any) -> str:
+    def _code_hint(self, question: Question, value: Any, help_text: str) -> str:
         titles = self.opened.context.lookups.titles(question.listing) or {}
         several = value if isinstance(value, list) else [value] if value else []
         known = [
@@ -248,7 +218,7 @@ class SectionForm:
         )
         shape += ", parted by semicolons." if question.kind == "multicode" else "."
         now = f"Now: {'; '.join(known)}." if known else ""
-        return " ".join(part for part in (question.help, shape, now) if part)
+        return " ".join(part for part in (help_text, shape, now) if part)
 
     def _judge(self, made: Field, mark_missing: bool) -> None:
         """Put beside a field what the checks say of it."""
@@ -258,7 +228,7 @@ class SectionForm:
                 continue
             if problem.is_hard:
                 if mark_missing or not problem.rule.endswith("-required"):
-                    made.error = f"{made.error} {problem.message} {problem.mend}".strip()
+                    made.error = f"{made.error}\n{problem.message} {problem.mend}".strip()
             else:
                 text = said.get(problem.rule, "")
                 is_short = bool(text.strip()) and len(text.strip()) < EXPLANATION_MIN
@@ -280,22 +250,27 @@ class SectionForm:
     def read(self, post) -> Typed:
         """Take from the request what the person changed; what the page showed and was left alone is not sent again."""
         shown_codes = [code for code in post.get("codes", "").split() if code in self.questions]
-        raw, was, refused = {}, {}, []
+        scale = _scale(post, self.ret.scale)
+        raw, was, refused, confirmed = {}, {}, [], []
         for code in shown_codes:
             question, before = self.questions[code], post.get(f"was:{code}", "")
+            if post.get("same") == code and code in self.opened.context.prev:
+                raw[code] = typed(question, self.opened.context.prev[code], scale)
+                was[code] = before
+                confirmed.append(code)
+                continue
             value, problem = _value(question, post, before, self.stored(code))
             if problem:
                 refused.append(problem)
             elif value != before:
                 raw[code], was[code] = value, before
-        rules = {name.removeprefix("explain:") for name in post if name.startswith("explain:")}
-        explanations = {
-            rule: post.get(f"explain:{rule}", "").strip()
-            for rule in sorted(rules)
-            if rule.partition("-")[0] in self.questions
-            and post.get(f"explain:{rule}", "").strip() != post.get(f"was:explain:{rule}", "").strip()
-        }
-        return Typed(raw, was, refused, explanations, _scale(post, self.ret.scale), _number(post.get("revision"), -1))
+        explanations = {}
+        for name in sorted(name for name in post if name.startswith("explain:")):
+            rule, text = name.removeprefix("explain:"), post.get(name, "").strip()
+            before = post.get(f"was:{name}", "").strip()
+            if rule.partition("-")[0] in self.questions and text != before:
+                explanations[rule], was[rule] = text, before
+        return Typed(raw, was, refused, explanations, confirmed, scale)
 
 
 def _number(text: str | None, default: int) -> int:
@@ -311,10 +286,8 @@ def _value(question: Question, post, before: str, stored: str) -> tuple[str, Pro
     """The raw value of one question, or why there is none."""
     code = question.code
     if question.kind == "multi":
-        chosen = [text.strip()[:80] for text in post.getlist(code) if text.strip()]
+        chosen = [text.strip()[:400] for text in post.getlist(code) if text.strip()]
         text = ";".join(dict.fromkeys(chosen))
-        if NONE in chosen and len(set(chosen)) > 1 and not question.option_set.has_none:
-            return "", _refusal(question, "cannot stand beside “None of these”", "Choose one or the other.", text)
     else:
         text = post.get(code, "").strip()
     marker = post.get(f"marker:{code}", "")
@@ -328,14 +301,34 @@ def _value(question: Question, post, before: str, stored: str) -> tuple[str, Pro
             return "", _refusal(
                 question, "is an answer, and a reason for none stands beside it", "Keep one of the two.", text
             )
+    problem = refused_option(question, text, stored)
+    return ("", problem) if problem else (marker or text, None)
+
+
+def refused_option(question: Question, text: str, stored: str) -> Problem | None:
+    """Why an option cannot be chosen here: answers of field staff, and “none” beside others."""
+    if question.kind == "multi" and question.option_set is not None and not question.option_set.has_none:
+        chosen = {part.strip() for part in text.split(";") if part.strip()}
+        if NONE in chosen and len(chosen) > 1:
+            return _refusal(question, "cannot stand beside “None of these”", "Choose one or the other.", text)
     offered = {str(option.code): option for option in question.options} | {
         plain_text(option.label): option for option in question.options
     }
     option = offered.get(text) or offered.get(plain_text(text))
     if option is not None and option.staff_only and text != stored:
         codes = ", ".join(str(one.code) for one in question.options if not one.staff_only)
-        return "", _refusal(question, "is not one of the answers offered", f"Choose one of {codes}.", text)
-    return marker or text, None
+        return _refusal(question, "is not one of the answers offered", f"Choose one of {codes}.", text)
+    return None
+
+
+def drop_refused(questions: Mapping[str, Question], raw: dict[str, str], was: Mapping[str, str]) -> list[Problem]:
+    """Take out of `raw` the options that cannot be chosen here, and say why."""
+    refused = []
+    for code in [code for code in raw if questions[code].option_set is not None]:
+        if problem := refused_option(questions[code], raw[code], was.get(code, "")):
+            refused.append(problem)
+            del raw[code]
+    return refused
 
 
 def _refusal(question: Question, reason: str, mend: str, text: str) -> Problem:
@@ -353,80 +346,3 @@ def _put_back(made: Field, post) -> None:
     made.marker = post.get(f"marker:{code}", "")
     if made.type == "date":
         made.type = "text"  # a date input would show nothing
-
-
-def rescaled(question: Question, text: str, was: int, now: int) -> str:
-    """Money that was typed at one scale, written at another; what cannot be read stays as it is."""
-    if was == now or not question.takes_scale or text in MARKERS or not text:
-        return text
-    try:
-        return f"{(number(text) * was / now).normalize():f}"
-    except Refused:
-        return text
-
-
-# --- Small forms ----------------------------------------------------------------------------
-
-
-class ScaleForm(forms.Form):
-    """In what unit money is typed."""
-
-    scale = forms.TypedChoiceField(label="Money is typed in", choices=SCALES, coerce=int)
-
-
-class CertifyForm(forms.Form):
-    """Who certifies; the password once more when the sign-in is old."""
-
-    revision = forms.IntegerField(widget=forms.HiddenInput)
-    certified_name = forms.CharField(
-        label="Your name and office",
-        max_length=120,
-        help_text="As it will stand on the receipt.",
-        widget=forms.TextInput(attrs={"autocomplete": "name"}),
-    )
-    statement = forms.BooleanField(
-        label="I certify that these answers are complete and correct to the best of my knowledge, and agree to their "
-        "use for statistics only."
-    )
-    password = forms.CharField(
-        label="Your password",
-        strip=False,
-        help_text="You signed in more than 15 minutes ago; certifying asks for it again.",
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-    )
-
-    def __init__(self, *args, user, needs_password: bool, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.user = user
-        if not needs_password:
-            del self.fields["password"]
-
-    def clean_password(self):
-        password = self.cleaned_data["password"]
-        if not self.user.check_password(password):
-            raise forms.ValidationError("This is not your password. Nothing was submitted.")
-        return password
-
-
-class SendBackForm(forms.Form):
-    """What the respondent is to mend."""
-
-    reason = forms.CharField(
-        label="What is to be mended",
-        min_length=EXPLANATION_MIN,
-        max_length=2000,
-        help_text=f"The respondent reads these words. At least {EXPLANATION_MIN} characters.",
-        widget=forms.Textarea(attrs={"rows": 4}),
-    )
-
-
-class UploadForm(forms.Form):
-    """A file of returns."""
-
-    round = forms.ModelChoiceField(Round.objects.none(), label="Round", empty_label=None)
-    scale = forms.TypedChoiceField(label="Money in the file is in", choices=SCALES, coerce=int, initial=1)
-    file = forms.FileField(label="CSV or XLSX file", allow_empty_file=True)
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.fields["round"].queryset = Round.objects.open().select_related("instrument")
