@@ -55,7 +55,7 @@ def open_table(source: bytes | BinaryIO, *, max_bytes: int = MAX_BYTES, max_rows
             bad.append(Finding(**rest[0]))
             kind, *rest = next(lines)
         if bad or kind != "head":
-            raise Refused(*bad)
+            raise Refused(*(bad or [Finding("file-damaged", "The file is damaged and cannot be read.", AGAIN)]))
         number, titles, meta, unread = rest
         yield Table(titles, _rows(lines, titles), number, meta, unread)
     finally:

@@ -21,6 +21,7 @@ from .limits import MAX_COLUMNS, MAX_FINDINGS, MAX_ROWS  # noqa: E402
 Line = tuple[int, list[str]]
 OUR_HIDDEN = ("lists", "meta")  # sheets of our own templates
 META = "meta"
+TRUE = ("1", "true")
 META_KEYS = ("round", "schedule", "cluster")
 SIDE_SHEETS = ("read me", "what is asked", "codes")
 SHEET_ROWS = 1_048_576  # as many as any spreadsheet program has
@@ -37,6 +38,7 @@ class Shape:
     merged: list[str] = field(default_factory=list)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
+    rows_start_hidden: bool = False
     last_row: int = 0
     last_column: int = 0
 
@@ -179,13 +181,15 @@ def _shape(archive: zipfile.ZipFile, path: str) -> Shape:
             walk.cell(attributes)
         elif tag == "row":
             walk.next_row(attributes)
-            if attributes.get("hidden") in ("1", "true"):
+            if shape.rows_start_hidden or _is_hidden(attributes, "ht"):
                 walk.hidden = walk.row
         elif tag in ("f", "v", "t"):
             walk.inside, walk.text = tag, ""
             if tag == "f":
                 walk.has_formula = True
-        elif tag == "col" and attributes.get("hidden") in ("1", "true"):
+        elif tag == "sheetFormatPr":
+            shape.rows_start_hidden = attributes.get("zeroHeight") in TRUE
+        elif tag == "col" and _is_hidden(attributes, "width"):
             shape.hidden_columns.append((int(attributes["min"]), int(attributes["max"])))
         elif tag == "mergeCell":
             shape.merged.append(attributes.get("ref", ""))
@@ -214,6 +218,11 @@ def _shape(archive: zipfile.ZipFile, path: str) -> Shape:
             parser.Parse(part)
         parser.Parse(b"", True)
     return shape
+
+
+def _is_hidden(attributes: dict[str, str], size: str) -> bool:
+    """Whether a row or column is not shown: marked so, or of no height or width."""
+    return attributes.get("hidden") in TRUE or attributes.get(size) in ("0", "0.0")
 
 
 class _Walk:

@@ -220,6 +220,25 @@ def test_every_fault_is_told_at_once_with_row_column_value_and_mend():
     assert found["file-hidden-column"].column == "UD01"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        (b'<row r="2"', b'<row ht="0" customHeight="1" r="2"', "file-hidden-row"),
+        (b"<sheetFormatPr ", b'<sheetFormatPr zeroHeight="1" ', "file-hidden-row"),
+        (
+            b"<sheetData>",
+            b'<cols><col min="2" max="16384" width="0" customWidth="1"/></cols><sheetData>',
+            "file-hidden-column",
+        ),
+    ],
+)
+def test_what_has_no_height_or_width_is_hidden_too(old, new, rule):
+    content = repacked(GOOD, lambda name, data: data.replace(old, new, 1) if name.endswith("sheet1.xml") else data)
+    assert content != GOOD
+
+    assert rules(content) == {rule}
+
+
 def test_a_hidden_sheet_is_refused_unless_it_is_ours():
     book = openpyxl.load_workbook(io.BytesIO(GOOD))
     for title in ("lists", "meta"):
