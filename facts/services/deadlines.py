@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from django.db import connection
 from django.db.models import Max
 from django.db.models.functions import Now, TruncDate
 
@@ -193,6 +194,16 @@ def require_open(returns: Iterable[Return]) -> None:
 
 def require_round_open(round_id: int) -> None:
     """Hold one round until the transaction ends; refuse a closed one. Review goes on until the round is closed."""
-    round_ = Round.objects.select_for_update().get(pk=round_id)
-    if reason := round_reason(round_):
+    if reason := round_reason(hold_round(round_id)):
         raise DomainError(reason)
+
+
+def hold_round(round_id: int) -> Round:
+    """Keep a round from being closed or changed until the transaction ends; any number may hold it together.
+
+    An exclusive lock would let the saves of a whole country queue behind one another. SQLite's writers queue anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM facts_round WHERE id = %s FOR SHARE", [round_id])
+    return Round.objects.select_related("instrument").get(pk=round_id)

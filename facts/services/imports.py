@@ -19,7 +19,7 @@ from facts.vault import store
 from .bulk import chunks, write_many
 from .collectors import clusters_to_collect, field_clusters
 from .contexts import contexts_for
-from .deadlines import lock_reasons
+from .deadlines import hold_round, lock_reasons
 from .drafts import merged
 from .findings import EMPTY, findings_of, measure
 from .instruments import lookups, schedule
@@ -114,7 +114,7 @@ def save_drafts(
     outcome = Outcome()
     try:
         with transaction.atomic():
-            held = Round.objects.select_for_update(of=("self",)).select_related("instrument").get(pk=round_.pk)
+            held = hold_round(round_.pk)
             if held.state != Round.State.OPEN:
                 outcome.refuse(_round_is_shut(held))
                 raise _Rollback

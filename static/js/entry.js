@@ -3,7 +3,7 @@
 (() => {
   "use strict";
 
-  const { Sender, form, change, plural, time, announce, tell } = window.Saving ?? {};
+  const { Sender, form, afterPress, change, plural, time, announce, tell } = window.Saving ?? {};
   if (!form?.dataset.entry) return;
   const MARKERS = ["DK", "REF"];
 
@@ -62,6 +62,14 @@
     one.state.hidden = !words;
     one.state.dataset.state = state;
     one.state.textContent = words;
+  }
+
+  // "Waiting" only where the answer takes long, and never in the middle of a press: a line that comes moves the buttons.
+  function setWaiting(one) {
+    setTimeout(async () => {
+      await afterPress();
+      if (one.code in sender.kept.answers) setState(one, "waiting", "Waiting");
+    }, 600);
   }
 
   function setConfirmed(one, is) {
@@ -257,7 +265,7 @@
     sender.put(one.code, read(one), one.was.value);
     const waits = one.code in sender.kept.answers;
     if (!waits) { setState(one, "", ""); setError(one, ""); }
-    else if (now) setState(one, "waiting", "Waiting");
+    else if (now) setWaiting(one);
     if (now) sender.soon();
     else sender.later();
   }
@@ -288,7 +296,7 @@
   form.addEventListener("change", (event) => {
     const one = questionOf(event.target);
     if (!one) return;
-    if (one.code in sender.kept.answers) setState(one, "waiting", "Waiting");
+    if (one.code in sender.kept.answers) setWaiting(one);
     sender.soon();
   });
 
@@ -300,7 +308,7 @@
     write(one, one.box.dataset.before);
     sender.put(one.code, one.box.dataset.before, one.was.value, true);
     setConfirmed(one, true);
-    setState(one, "waiting", "Waiting");
+    setWaiting(one);
     sender.soon();
   });
 

@@ -193,6 +193,7 @@
         await released;
         return this.take(answer.status, found, answers, said);
       } catch {
+        await released;
         return this.fail(answer ? "The server does not answer." : "No connection.");
       }
     }
@@ -334,5 +335,6 @@
     if (place) place.textContent = words;
   };
 
-  window.Saving = { Sender, form, change, number, plural, time, announce, tell };
+  const afterPress = () => released;
+  window.Saving = { Sender, form, afterPress, change, number, plural, time, announce, tell };
 })();

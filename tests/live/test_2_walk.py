@@ -68,7 +68,7 @@ def test_the_association_mends_its_return_and_submits_it(stand, signed_in):
 
         page.goto(f"/workspace/returns/{pk}/AB/")
         page.locator("[name=AB02]").fill(str(int(re.sub(r"\D", "", before)) - 1))
-        page.get_by_role("button", name="Save", exact=True).click()
+        _save(page)
         _explain_all(page, pk)
         page.goto(f"/workspace/returns/{pk}/submit/")
         _certify(page)
@@ -88,6 +88,12 @@ def _explain_all(page, pk) -> None:
         for box in page.locator("[name^='explain']").all():
             if not box.input_value():
                 box.fill("As in the minutes of the general meeting.")
+        _save(page)
+
+
+def _save(page) -> None:
+    """Press Save, and wait for the page that comes: what was typed is sent first."""
+    with page.expect_navigation():
         page.get_by_role("button", name="Save", exact=True).click()
 
 

@@ -339,3 +339,18 @@ def test_the_pages_of_entry_are_accessible_and_fit_the_screen(place, signed_in, 
                 faults[f"{path} is {wide} px wide"] = []
 
     assert faults == {}
+
+
+def test_a_slow_press_on_save_is_not_lost_to_a_message_that_comes_meanwhile(place, signed_in):
+    with signed_in() as (page, _):
+        page.goto(block(place, 5, "UD"))
+        page.locator("input[name=UD07]").fill("1")  # far from the sum of its parts: a check speaks under the field
+        button = page.get_by_role("button", name="Save", exact=True)
+        button.scroll_into_view_if_needed()
+        box = button.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3)
+        with page.expect_response("**/answers/"):
+            page.mouse.down()
+        with page.expect_navigation():
+            page.mouse.up()
+        expect(page.locator("input[name=UD07]")).to_have_value("1")
