@@ -366,12 +366,14 @@ class World:
 
     def check_with_workers(self) -> None:
         """X01–X10 and the cluster checks, a job for each cluster, with 1, 2 and 4 real workers; then all of them."""
-        from django.db import transaction
+        from django.db import connection, transaction
 
         from core.jobs.models import Job
         from facts.models import Round
         from facts.services.checking import check_round, request_check
 
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")  # as the database does by itself after a while
         round_ = Round.objects.get(year=YEAR)
         share = min(len(self.clusters) // 4, 120)
         print(f"\nchecks X01–X30, a job a cluster; this machine has {os.cpu_count()} cores", flush=True)
@@ -405,7 +407,12 @@ def workers(many: int) -> Iterator[None]:
     command = [str(Path(sys.executable).parent / "celery"), "--app", "observatory", "worker", "--pool", "solo"]
     command += ["--loglevel", "ERROR", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     started = [
-        subprocess.Popen([*command, "--hostname", f"bench{number}@%h"], cwd=Path(__file__).resolve().parents[1])
+        subprocess.Popen(
+            [*command, "--hostname", f"bench{number}@%h"],
+            cwd=Path(__file__).resolve().parents[1],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         for number in range(many)
     ]
     try:

@@ -102,8 +102,8 @@ def scope(user, action: str, queryset: QuerySet) -> QuerySet:
     # that a database need not go through the whole table to judge a few rows of it.
     inside = queryset.model._default_manager.all()
     if not queryset.query.annotations and not queryset.query.is_sliced:
-        inside = queryset.order_by().select_related(None)
-        inside.query.select_for_update = False
+        inside = queryset.order_by()
+        inside.query.select_related, inside.query.select_for_update = False, False
     return queryset.filter(pk__in=inside.filter(allowed_rows).values("pk"))
 
 

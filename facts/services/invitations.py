@@ -145,11 +145,21 @@ def send_invitation(run: ledger.Run, *, invitation: int) -> None:
         return
     if settings.EMAIL_BACKEND.endswith("dummy.EmailBackend"):
         raise DomainError("No mail server is set: give EMAIL_URL. The message waits and goes out with the next run.")
+    if not _is_asked_still(row):
+        with run.finishing():
+            row.delete()  # the person left since, or somebody else collects now: nothing was sent
+        return
     run.progress("Sending", 0, 1)
     subject, body = message_of(row)
     send_mail(subject, body, settings.DEFAULT_FROM_EMAIL, [row.user.email])
     with run.finishing():
         Invitation.objects.filter(pk=row.pk, sent_at=None).update(sent_at=Now())
+
+
+def _is_asked_still(row: Invitation) -> bool:
+    """Whether the person still files for the organisation that collects the cluster in this round."""
+    organisation = collectors_of(row.round, [row.cluster_id]).get(row.cluster_id)
+    return organisation is not None and row.user in people_of([organisation.pk]).get(organisation.pk, [])
 
 
 def message_of(row: Invitation) -> tuple[str, str]:

@@ -58,29 +58,31 @@ def receive(content: bytes, name: str, *, round_: Round, scale: int, by) -> Uplo
         raise DomainError(f"{name} is larger than {MAX_BYTES // 1_000_000} MB. Send it in parts.")
     digest = store.keyed_digest(content)
     with transaction.atomic():
-        try:
-            with transaction.atomic():
-                upload = Upload.objects.create(
-                    round=round_,
-                    by=by,
-                    organisation_id=_organisation_of(by),
-                    name=name[:120],
-                    size=len(content),
-                    digest=digest,
-                    scale=scale,
-                )
-        except IntegrityError:
-            held = Upload.objects.select_for_update(of=("self",)).select_related("job")
-            upload = held.get(round=round_, by=by, digest=digest, state__in=OPEN)
-            if _is_importing(upload):
-                return upload
-            upload.name, upload.scale, upload.state = name[:120], scale, State.QUARANTINED
+        upload = _entered(round_, by, digest, len(content))
+        if _is_importing(upload):
+            return upload
+        upload.name, upload.scale, upload.state = name[:120], scale, State.QUARANTINED
         _put_file(upload, content)
-        upload.job = ledger.enqueue(READ, key=f"upload:{upload.pk}", by=by, upload_id=upload.pk)
+        upload.job = ledger.enqueue(READ, key=f"upload:{upload.pk}:{scale}", by=by, upload_id=upload.pk)
         upload.save(update_fields=["name", "scale", "state", "job"])
         record("upload.receive", upload, by=by, round=round_.year, size=upload.size, digest=digest)
     _at_once_if_small(upload)
     return upload
+
+
+def _entered(round_: Round, by, digest: str, size: int) -> Upload:
+    """The open record of this person's file: a new one, or the one that the same bytes have already.
+
+    Apart from `receive`, since the trace of a database error keeps alive what the function that caught it holds.
+    """
+    try:
+        with transaction.atomic():
+            return Upload.objects.create(
+                round=round_, by=by, organisation_id=_organisation_of(by), size=size, digest=digest
+            )
+    except IntegrityError:
+        held = Upload.objects.select_for_update(of=("self",)).select_related("job")
+        return held.get(round=round_, by=by, digest=digest, state__in=OPEN)
 
 
 def confirm(upload: Upload, digest: str, *, by) -> None:
@@ -161,6 +163,9 @@ def read_upload(run: ledger.Run, upload_id: int) -> None:
         outcome = refusal_of(refusal, upload.name)
     state = State.REFUSED if outcome.n_refused else State.READY
     with run.finishing({"state": state}):
+        held = Upload.objects.select_for_update(of=("self",)).get(pk=upload.pk)
+        if (held.state, held.scale) != (upload.state, upload.scale):
+            return  # sent again at another scale, or taken back, while this was read: what was read no longer holds
         _tell(upload, outcome, report, state=state, schedule=schedule)
     if state == State.REFUSED:
         _wipe(upload.pk)

@@ -32,7 +32,9 @@ WRONG_MAX, WRONG_SECONDS = 30, 600  # wrong links from one address before it is 
 
 def _too_many(request, *, add: bool) -> bool:
     """Whether an address tried too many wrong links of late. It spares the database; the token itself is the lock."""
-    key = f"wrong-link:{request.META.get('HTTP_X_FORWARDED_FOR') or request.META.get('REMOTE_ADDR')}"
+    # Behind the proxy its header names the visitor; without one the header is the visitor's own invention.
+    source = "REMOTE_ADDR" if settings.DEMO else "HTTP_X_FORWARDED_FOR"
+    key = f"wrong-link:{request.META.get(source) or request.META.get('REMOTE_ADDR')}"
     if add:
         cache.add(key, 0, WRONG_SECONDS)
         try:

@@ -464,6 +464,20 @@ def test_without_a_mail_server_nothing_counts_as_sent(reachable, analysts, setti
     assert "give EMAIL_URL" in Job.objects.filter(kind=invitations.JOB).first().error
 
 
+def test_who_left_meanwhile_is_sent_nothing(reachable, analysts):
+    invitations.invite(reachable.round, by=analysts[0])
+    waiting = Invitation.objects.filter(sent_at=None)
+    assert waiting.exists()
+    for row in waiting:
+        row.user.is_active = False
+        row.user.save()
+        job = Job.objects.filter(kind=invitations.JOB, args__invitation=row.pk).get()
+        ledger.run(job.pk, heartbeat=False)
+
+    assert mail.outbox == []
+    assert not waiting.all().exists()
+
+
 def test_a_job_delivered_twice_sends_one_mail(reachable, analysts):
     invitations.invite(reachable.round, by=analysts[0])
     work_off()
