@@ -18,6 +18,7 @@ from core.jobs import ledger
 from facts.indicators.compute import compute_round, coverage_of, index_inputs
 from facts.models import Round
 from facts.reliability import reliability
+from facts.services.checking import checks_running
 from facts.services.snapshots import read_snapshot, take_snapshot
 from facts.services.standing import store_reliability
 from facts.services.values import store_values
@@ -58,13 +59,16 @@ def register_methodology(version: str, *, by=None) -> Methodology:
 def request_recompute(round_: Round, *, by, revision: int | None = None) -> Edition:
     """Queue the computing of a round's next edition, or of one revision again; two clicks give one edition.
 
-    A round that is still open gets its provisional edition, which is for staff and is never published.
+    A round that is still open gets its provisional edition, which is for staff and is never published. A closed one is
+    computed once its checks are done: which flags stand enters reliability, and so who is ranked.
     """
     methodology = Methodology.objects.order_by("-pk").first()
     if methodology is None:
         raise DomainError("No methodology is registered yet.")
     Round.objects.select_for_update().get(pk=round_.pk)
     provisional = round_.state != Round.State.CLOSED
+    if not provisional and (far := checks_running(round_)):
+        raise DomainError(f"The checks of round {round_.year} are still running ({far}). Try again when they are done.")
     if provisional:
         edition = Edition.objects.filter(round=round_, is_provisional=True).first()
     elif revision is not None:

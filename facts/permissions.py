@@ -35,9 +35,20 @@ def own_return(grant: Grant) -> Q:
     )
 
 
+def shared_return(grant: Grant) -> Q:
+    """Unit returns that their unit handed in over its own link and lets the grant's organisation read."""
+    if grant.organisation_id is None:
+        return NOTHING
+    return Q(schedule="UNIT", shared_with=grant.organisation_id)
+
+
+def own_or_shared(grant: Grant) -> Q:
+    return own_return(grant) | shared_return(grant)
+
+
 def own_or_about(grant: Grant) -> Q:
-    """Own returns, and what the agency says of the own clusters and their regions."""
-    return own_return(grant) | Q(schedule__in=COLLECTIVE) & (
+    """Own and shared returns, and what the agency says of the own clusters and their regions."""
+    return own_or_shared(grant) | Q(schedule__in=COLLECTIVE) & (
         own_cluster(grant, "cluster__") | own_cluster(grant, "region__clusters__")
     )
 
@@ -122,6 +133,7 @@ MATRIX = {
     "round.extend": {Role.SUPERVISOR: own_cluster, Role.ANALYST: ALL},
     "collector.appoint": {Role.SUPERVISOR: own_cluster, Role.ANALYST: ALL},
     "unit_link.make": {Role.HEAD: own_cluster},
+    "unit_link.replace": {Role.SUPERVISOR: own_cluster},  # a link that was opened: with a reason, told to the unit
     # over returns
     "return.share": {Role.LINK: linked_return},
     "return.read": {
@@ -162,7 +174,8 @@ MATRIX = {
     "query.ask": {Role.SUPERVISOR: agency_return, Role.ANALYST: ALL},
     "query.answer": {**_own, **_clerks, Role.LINK: linked_return},
     "query.read": {**_own, **_agency, Role.ANALYST: ALL, Role.LINK: linked_return},
-    "benchmark.read": {**_own, Role.LINK: linked_return},
+    "return.read_shared": dict.fromkeys((Role.ENTRY, Role.HEAD), shared_return),
+    "benchmark.read": {**dict.fromkeys((Role.ENTRY, Role.HEAD), own_or_shared), Role.LINK: linked_return},
     # over clusters: why one is or is not ranked; the signals behind D7 and D8 are for the data team
     "standing.read": {
         **dict.fromkeys((Role.ENTRY, Role.HEAD), own_standing),

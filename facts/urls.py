@@ -48,6 +48,7 @@ urlpatterns = [
     path("workspace/rounds/<int:year>/checks/", checks.RoundChecks.as_view(), name="round-checks"),
     path("workspace/rounds/<int:year>/checks/run/", checks.RunChecks.as_view(), name="round-check"),
     path("workspace/rounds/<int:year>/links/", links.LinkList.as_view(), name="round-links"),
+    path("workspace/rounds/<int:year>/links/replace/", links.LinkReplace.as_view(), name="round-link"),
     # workspace: standing
     path("workspace/standing/", standing.StandingList.as_view(), name="standings"),
     path("workspace/standing/<str:code>/", standing.StandingPage.as_view(), name="standing"),

@@ -5,6 +5,7 @@ words. Pure; every page, file and message that shows an answer writes it with th
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -41,11 +42,11 @@ def grouped(value: int | float | Decimal, currency: str = "") -> str:
     """Write a number with thousands grouped as the currency's country does; decimals as they are.
 
     >>> grouped(1234567, "PKR"), grouped(1234567, "KHR"), grouped(-1234567.5, "INR")
-    ('12,34,567', '1,234,567', '-12,34,567.5')
+    ('12,34,567', '1,234,567', '−12,34,567.5')
     """
     text = f"{Decimal(str(value)):f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
+    sign, text = ("−", text[1:]) if text.startswith("-") else ("", text)
     whole, point, decimals = text.partition(".")
     if currency in INDIAN and len(whole) > 3:
         head, tail = whole[:-3], whole[-3:]
@@ -65,7 +66,7 @@ def typed(question: Question, value: Any, scale: int, currency: str = "") -> str
         if question.takes_scale:
             exact /= scale
         if abs(exact) >= GROUP_FROM and question.unit != "year":
-            return grouped(exact, currency)
+            return grouped(exact, currency).replace("−", "-")  # as it is typed
         text = f"{exact:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     if question.kind == "multi":
@@ -97,6 +98,10 @@ def in_words(question: Question, text: str) -> str:
         return marker
     if question.kind == "yesno":
         return {"1": "Yes", "0": "No"}.get(text, text)
+    if question.kind in NUMBERS:
+        return text.replace("-", "−")
+    if question.kind == "date":
+        return date_words(text)
     if question.option_set is not None:
         labels = {str(option.code): option.label for option in question.options}
         return "; ".join(labels.get(part, "None of these" if part == NONE else part) for part in text.split(";"))
@@ -108,8 +113,22 @@ def last_year(question: Question, value: Any, scale: int, currency: str = "") ->
     if value is None:
         return ""
     if question.kind in NUMBERS:
-        return typed(question, value, scale, currency)
+        return typed(question, value, scale, currency).replace("-", "−")
+    if question.kind == "date":
+        return date_words(str(value))
     return show_answer(question, value).capitalize() if question.kind == "yesno" else show_answer(question, value)
+
+
+def date_words(text: str) -> str:
+    """A stored day in words; what is none stays as it is.
+
+    >>> date_words("2022-11-05"), date_words("2022")
+    ('5 November 2022', '2022')
+    """
+    try:
+        return f"{date.fromisoformat(text):%-d %B %Y}" if len(text) == 10 else text
+    except ValueError:
+        return text
 
 
 def change_words(question: Question, value: Any, before: Any) -> str:

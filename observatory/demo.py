@@ -24,7 +24,7 @@ from core.jobs import ledger
 from facts.demo.panel import Panel, generate, read_spec
 from facts.models import CountryYear, FiscalYear, Flag, FrameEntry, Query, Return, Round
 from facts.services import instruments
-from facts.services.checking import check_round, open_critical, resolve_flags
+from facts.services.checking import check_round, checks_running, open_critical, resolve_flags
 from facts.services.drafts import explain
 from facts.services.imports import Row, save_drafts
 from facts.services.queries import answer, ask
@@ -424,6 +424,8 @@ def _publish_edition(year: int) -> None:
     first, second = (get_user_model().objects.get(username=name) for name in ("demo-analyst", "demo-analyst2"))
     edition = Edition.objects.filter(round=round_, state__in=["candidate", "proposed"]).first()
     if edition is None:
+        if checks_running(round_):
+            _check(round_)  # those that closing asked for
         edition = cci.request_recompute(round_, by=first)
         _compute(edition)
     edition.refresh_from_db()

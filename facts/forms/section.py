@@ -147,7 +147,7 @@ class SectionForm:
     def _field(self, question: Question) -> Field:
         code, stored = question.code, self.stored(question.code)
         known = self._known(question) if question.prefilled and not stored else ""
-        answers, prev = self.opened.payload["answers"], self.opened.context.prev
+        answers, prev = self.opened.payload["answers"], self.opened.context.shown_prev
         options = [
             (str(option.code), option.label)
             for option in question.options
@@ -200,7 +200,7 @@ class SectionForm:
 
     def _known(self, question: Question) -> str:
         """A register item as last round or the register has it; stored only once the person saves it."""
-        known = self.opened.context.prev.get(question.code)
+        known = self.opened.context.shown_prev.get(question.code)
         if known is None:
             known = self.opened.register.get(question.code)
         return typed(question, known, self.ret.scale, self.ret.currency)
@@ -242,10 +242,10 @@ class SectionForm:
                 )
 
     @property
-    def speaks(self) -> bool:
-        """Whether a check has something to say in this block, answers that are merely missing apart."""
+    def speaking(self) -> list[Problem]:
+        """What the checks have to say in this block, answers that are merely missing apart; hard ones first."""
         points = self.opened.findings.hard + self.opened.findings.unexplained
-        return any(problem.question in self.questions and not problem.rule.endswith("-required") for problem in points)
+        return [one for one in points if one.question in self.questions and not one.rule.endswith("-required")]
 
     def read(self, post) -> Typed:
         """Take from the request what the person changed; what the page showed and was left alone is not sent again."""
@@ -254,8 +254,8 @@ class SectionForm:
         raw, was, refused, confirmed = {}, {}, [], []
         for code in shown_codes:
             question, before = self.questions[code], post.get(f"was:{code}", "")
-            if post.get("same") == code and code in self.opened.context.prev:
-                raw[code] = typed(question, self.opened.context.prev[code], scale)
+            if post.get("same") == code and code in self.opened.context.shown_prev:
+                raw[code] = typed(question, self.opened.context.shown_prev[code], scale)
                 was[code] = before
                 confirmed.append(code)
                 continue

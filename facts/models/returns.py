@@ -50,6 +50,13 @@ class Return(TimeStamped):
         related_name="+",
         help_text="Who typed it in for the unit; the only organisation that may read it.",
     )
+    shared_with = models.ForeignKey(
+        Organisation,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Whom the unit lets read what it handed in over its own link; reading only, and nothing of a draft.",
+    )
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
     revision = models.PositiveIntegerField(default=0, help_text="Counts saves; a save on an older one is a conflict.")
     version = models.PositiveSmallIntegerField(default=0, help_text="Last submitted version; 0 = never submitted.")
@@ -104,6 +111,12 @@ class Return(TimeStamped):
 
     def get_absolute_url(self) -> str:
         return reverse("facts:return", args=[self.pk])
+
+    @property
+    def kind_words(self) -> str:
+        """What it is called, on every page: "Unit return", "Cluster schedule"."""
+        noun = "schedule" if self.schedule in (Schedule.CLUSTER, Schedule.REGION) else "return"
+        return f"{self.get_schedule_display()} {noun}"
 
     @property
     def is_editable(self) -> bool:

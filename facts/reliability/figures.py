@@ -22,7 +22,8 @@ class Figures:
     in_scope, accepted, operating : units in scope (drawn, where a sample was), of them accepted, of those operating.
     response, employment : RRu and COVe of framework §11.4.
     answered : answered core items in core items asked. with_gaps : accepted returns that lack one.
-    warned : accepted returns with a warning that is open or whose answer was rejected.
+    warned : accepted returns with a warning that is open or whose answer was rejected; signals for the data team alone
+    (X05) are left out, for the cluster reads this count.
     sources : operating returns by UJ02, with the share of persons engaged that they hold; 0 stands for no answer.
     copied, matched : X20 and the number of returns it rests on. round_figures : X22.
     doubtful, compared : X05 and the number of returns it rests on. electricity, exports : ratios of X25 and X26.
@@ -123,12 +124,14 @@ def _core(units: pd.DataFrame, rules: Rules) -> dict[str, tuple[float, int]]:
 
 
 def _warned(tables: Tables, units: pd.DataFrame, rules: Rules, round_year: int) -> dict[str, int]:
-    """By cluster: accepted returns with at least one warning that is open or rejected."""
+    """By cluster: accepted returns with at least one warning, told to the respondent, that is open or rejected."""
     part, flags = rules.parts["D3"], tables.flags
+    untold = [rule for rule in flags["rule"].unique() if rules.checks.for_data_team(rule)]
     speaks = (
         (flags["round"] == round_year)
         & flags["severity"].isin(part["severities"])
         & flags["resolution"].isin(part["resolutions"])
+        & ~flags["rule"].isin(untold)
     )
     loud = units["frame_id"].isin(set(flags.loc[speaks, "frame_id"]))
     return loud.groupby(units["cluster"].to_numpy()).sum().astype(int).to_dict()

@@ -281,5 +281,5 @@ def stops_of(figures: Figures, rules: Rules) -> list[Stop]:
         sentence = f"{f.operating} accepted returns of operating firms; {limits['units']} are needed."
         stops.append(Stop("n", "few_units", sentence))
     if not f.has_cluster_return:
-        stops.append(Stop("CLUSTER", "schedules", "The cluster return, which the agency files, is not accepted."))
+        stops.append(Stop("CLUSTER", "schedules", "The cluster schedule, which the agency files, is not accepted."))
     return stops

@@ -291,7 +291,7 @@ def _in_words(plan: Mapping[str, int], figures: Figures, gates: dict[str, GateRe
 
 
 def _schedule_words(key: str) -> tuple[str, str]:
-    name = "cluster return" if key == "CLUSTER" else "region's return"
+    name = "cluster schedule" if key == "CLUSTER" else "region schedule"
     return f"Certify and submit the {name}", "The agency files it. Without it a part of the index cannot be computed."
 
 

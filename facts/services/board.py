@@ -87,7 +87,7 @@ STAGES = {
     "silent": "Nothing begun",
     "under_way": "Under way",
     "review": "Waits for review",
-    "query": "In query",
+    "query": "Questions open",
     "done": "All handed in",
 }
 

@@ -7,7 +7,7 @@ from threading import Event
 
 import pandas as pd
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from clusters.models import Cluster
 from core.audit.models import record
@@ -38,6 +38,8 @@ __all__ = [
     "check_cluster",
     "check_now",
     "check_round",
+    "check_unseen",
+    "checks_running",
     "flags_in_words",
     "open_critical",
     "request_check",
@@ -45,8 +47,10 @@ __all__ = [
     "resolve_flag",
     "resolve_flags",
     "resolve_round_flag",
+    "unseen",
 ]
 KIND, KIND_ROUND = "facts.check_cluster", "facts.check_round"
+AT_ONCE = 200  # returns handed in of clusters that are checked while a person waits
 
 
 # --- Asked for --------------------------------------------------------------------------------------------------------
@@ -58,8 +62,18 @@ def request_check(round_: Round, cluster_id: int, *, by=None) -> Job:
 
 
 def request_checks_of(returns: Iterable[Return], *, by=None) -> list[Job]:
-    """Ask once for every cluster of which unit returns were handed in."""
+    """Ask once for every cluster of which unit returns were handed in, in the transaction that hands them in.
+
+    A job that was open before may look, and end, before that transaction commits. So the wish is repeated after it.
+    """
     wanted = {(ret.round_id, ret.cluster_id): ret.round for ret in returns if ret.schedule == "UNIT"}
+
+    def again() -> None:
+        for (_, cluster_id), round_ in sorted(wanted.items()):
+            if _unchecked(round_, cluster_id).exists():
+                request_check(round_, cluster_id, by=by)
+
+    transaction.on_commit(again, robust=True)
     return [request_check(round_, cluster_id, by=by) for (_, cluster_id), round_ in sorted(wanted.items())]
 
 
@@ -78,19 +92,55 @@ def run_check_cluster(run: ledger.Run, *, round_id: int, cluster_id: int) -> Non
     """The job of one cluster: everything it found is stored in one transaction with the job's end, or nothing is."""
     round_ = Round.objects.get(pk=round_id)
     run.progress("Opening returns", 0, 3)
+    before = set(_unchecked(round_, cluster_id).values_list("pk", "version"))
     checked = check_cluster(round_, cluster_id)
     run.progress("Keeping what the checks said", 2, 3)
     with run.finishing({"returns": checked.counts["returns"], "flags": len(checked.flags)}):
         store_checked(checked, job_id=run.pk)
         request_priority(round_, cluster_id)
-    # A return handed in while this ran found this job open: its own wish was answered by it. Ask again.
-    if _unchecked(round_, cluster_id):
+    # A return handed in while this ran found this job open: its own wish was answered by it. Ask again. What stood here
+    # before and is still unchecked could not be opened; asking again would not end.
+    if set(_unchecked(round_, cluster_id).values_list("pk", "version")) - before:
         request_check(round_, cluster_id)
 
 
-def _unchecked(round_: Round, cluster_id: int) -> bool:
+def _unchecked(round_: Round, cluster_id: int):
+    """Unit returns handed in whose last version no check has seen."""
     waiting = Return.objects.filter(round=round_, cluster=cluster_id, schedule="UNIT", state__in=HANDED_IN)
-    return waiting.exclude(checked_version=F("version")).exists()
+    return waiting.exclude(checked_version=F("version"))
+
+
+def unseen(returns: Iterable[Return]) -> set[int]:
+    """Ids of the unit returns among these whose stored version no check has seen."""
+    found: set[int] = set()
+    for part in chunks(ret.pk for ret in returns if ret.schedule == "UNIT"):
+        waiting = Return.objects.filter(pk__in=part).exclude(checked_version=F("version"))
+        found.update(waiting.values_list("pk", flat=True))
+    return found
+
+
+def check_unseen(returns: Iterable[Return]) -> None:
+    """Check here what no worker has checked yet, where that is quick; what a worker is at is left to it."""
+    returns = list(returns)
+    ids = unseen(returns)
+    clusters = {(ret.round_id, ret.cluster_id): ret.round for ret in returns if ret.pk in ids}
+    here = Return.objects.filter(schedule="UNIT", state__in=HANDED_IN)
+    if sum(here.filter(round=round_, cluster=cluster).count() for (round_, cluster) in clusters) > AT_ONCE:
+        return
+    for (_, cluster_id), round_ in sorted(clusters.items()):
+        ledger.run(request_check(round_, cluster_id).pk, heartbeat=False)
+
+
+def checks_running(round_: Round) -> str:
+    """How far the checks of a round are, in words; empty where none waits or runs."""
+    mine = Q(kind=KIND_ROUND, key=str(round_.pk)) | Q(kind=KIND, key__startswith=f"{round_.pk}:")
+    jobs = list(Job.objects.filter(mine, state__in=[Job.State.QUEUED, Job.State.RUNNING]).order_by("pk"))
+    if not jobs:
+        return ""
+    whole = next((job for job in jobs if job.kind == KIND_ROUND), None)
+    if whole and whole.total:
+        return f"{whole.done} of {whole.total} clusters"
+    return "waiting for a worker" if whole else f"{len(jobs)} cluster{'s' if len(jobs) != 1 else ''} to go"
 
 
 def check_now(round_: Round, cluster_id: int, *, by=None) -> None:

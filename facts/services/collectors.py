@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef
 
 from clusters.models import Cluster, ClusterRole, Organisation
 from core import policy
-from core.audit.models import Event, record, record_many
+from core.audit.models import record, record_many
 from core.base import DomainError
 from facts.models import Collector, Return, Round, Schedule, UnitLink
 
@@ -114,7 +114,7 @@ def _require_not_closed(round_: Round) -> None:
 def _pass_on(round_: Round, cluster: Cluster, organisation: Organisation, by) -> int:
     begun = Return.objects.filter(round=round_, cluster=cluster, schedule=Schedule.UNIT, version=0)
     begun = begun.filter(state=Return.State.DRAFT, collector__isnull=False).exclude(collector=organisation)
-    # What a unit shared over its own link was meant for one organisation.
+    # What a unit opened over its own link is no longer somebody's to pass on.
     opened = UnitLink.objects.filter(round=round_, unit=OuterRef("unit"), used_at__isnull=False)
     returns = list(begun.exclude(Exists(opened)).select_for_update(of=("self",)))
     for part in chunks(ret.pk for ret in returns):
@@ -138,19 +138,13 @@ def is_link_holder(user) -> bool:
     return any(grant.role == policy.Role.LINK for grant in policy.grants_of(user))
 
 
-def was_shared(ret: Return) -> bool:
-    """Whether the unit ever chose to let those who collect see this return."""
-    events = Event.objects.filter(object_type="facts.return", object_id=str(ret.pk), action="return.shared")
-    return events.exists()
-
-
 def seal_on_save(ret: Return, *, by) -> list[str]:
     """Take a return out of its collector's sight when its unit saves it over the personal link.
 
-    Called in the transaction of a save. Returns the fields of `ret` that changed; the caller stores them. What the
-    unit itself chose to share stays shared.
+    Called in the transaction of a save. Returns the fields of `ret` that changed; the caller stores them. Whom the
+    unit lets read what it hands in (`shared_with`) is not touched.
     """
-    if ret.collector_id is None or not is_link_holder(by) or was_shared(ret):
+    if ret.collector_id is None or not is_link_holder(by):
         return []
     ret.collector = None
     record("return.sealed", ret, by=by)

@@ -8,10 +8,12 @@ from datetime import date, timedelta
 from django.utils import timezone
 
 from clusters.models import Cluster
+from core import policy
 from facts.models import FiscalYear, FrameEntry, Return, Round
 from facts.validation import Context, Lookups
 from facts.vault import store
 
+from .bulk import chunks
 from .instruments import lookups
 
 FROM_REGION = ("RC01", "RC02", "RC03")
@@ -45,9 +47,14 @@ def accepted_answers(round_year: int, schedule: str, subjects: Iterable[str]) ->
     return {found[pk][0]: payload["answers"] for pk, payload in opened.items()}
 
 
-def contexts_for(round_: Round, returns: list[Return], *, with_unit_shares: bool = False) -> dict[int, Context]:
+def contexts_for(
+    round_: Round, returns: list[Return], *, for_user=None, in_review: bool = False, with_unit_shares: bool = False
+) -> dict[int, Context]:
     """Build the check context of each return, with a fixed number of queries for any number of returns.
 
+    for_user : who is told what the checks say: last round's figures are quoted only where this person may read that
+        return. Without a person nothing is quoted.
+    in_review : the reviewer of a return that waits for a decision sees last round's figures beside this one's.
     with_unit_shares : also open the cluster's unit returns to compare the association's claims with them.
     Dates are judged as of the round's last day once it is over, so that old rounds do not grow warnings.
     """
@@ -55,6 +62,7 @@ def contexts_for(round_: Round, returns: list[Return], *, with_unit_shares: bool
     for schedule in {ret.schedule for ret in returns}:
         subjects = [ret.subject for ret in returns if ret.schedule == schedule]
         previous[schedule] = accepted_answers(round_.year - 1, schedule, subjects)
+    readable = set() if in_review or for_user is None else _readable(round_.year - 1, previous, returns, for_user)
     clusters = {ret.cluster_id: ret.cluster for ret in returns if ret.cluster_id}
     regions = {c.region_id for c in clusters.values() if c.region_id} | {r.region_id for r in returns if r.region_id}
     region_answers = accepted_answers(round_.year, "REGION", regions)
@@ -91,8 +99,10 @@ def contexts_for(round_: Round, returns: list[Return], *, with_unit_shares: bool
             own_cluster = cluster_answers.get(cluster.code, {})
             values |= {name: own_cluster[name] for name in FROM_CLUSTER if name in own_cluster}
         country = cluster.country_id if cluster else ret.region.country_id if ret.region_id else ""
+        prev = previous[ret.schedule].get(ret.subject, {})
         contexts[ret.pk] = Context(
-            prev=previous[ret.schedule].get(ret.subject, {}),
+            prev=prev,
+            shown_prev=prev if in_review or (ret.schedule, ret.subject) in readable else {},
             ref_year=round_.ref_year,
             fy_end=year_ends.get(country),
             today=as_of,
@@ -100,6 +110,21 @@ def contexts_for(round_: Round, returns: list[Return], *, with_unit_shares: bool
             lookups=_lookups_of(ret, names),
         )
     return contexts
+
+
+def _readable(round_year: int, previous: dict[str, dict], returns: list[Return], by) -> set[tuple[str, str]]:
+    """Schedule and subject of the returns of a round that a person may read, of those whose answers were opened.
+
+    Whoever came in by a unit's own link is that unit, and reads what it said before.
+    """
+    own = {grant.unit_id for grant in policy.grants_of(by) if grant.role == policy.Role.LINK and grant.unit_id}
+    found = {(ret.schedule, ret.subject) for ret in returns if ret.unit_id in own}
+    for schedule, opened in previous.items():
+        for part in chunks(subject for subject in opened if (schedule, subject) not in found):
+            rows = Return.objects.counted().filter(round__year=round_year, schedule=schedule, subject__in=part)
+            mine = policy.scope(by, "return.read_submitted", rows).order_by()
+            found |= {(schedule, subject) for subject in mine.values_list("subject", flat=True)}
+    return found
 
 
 def _cluster_names(returns: list[Return]) -> dict[str, set[int]]:

@@ -66,6 +66,38 @@ def windows(round_: Round, clusters: Iterable[int | None]) -> dict[int | None, W
     return {cluster: Window(round_, today, granted.get(cluster)) for cluster in clusters}
 
 
+def granted(round_: Round) -> dict[int, date]:
+    """The latest day granted in a round beyond its closing, by cluster. One query."""
+    rows = Extension.objects.filter(round=round_).order_by().values("cluster").annotate(last=Max("until"))
+    return {cluster: max(last, round_.closes_on) for cluster, last in rows.values_list("cluster", "last")}
+
+
+def last_days(round_: Round, clusters: Iterable[int | None]) -> str:
+    """Until when collection goes on in some clusters, in words: one day, or two where some were given more time.
+
+    `clusters` may be a queryset; it is asked only where more time was given to anybody.
+    """
+    more = granted(round_)
+    ends: set[date] = {more.get(one) or round_.closes_on for one in clusters} if more else set()
+    if not ends:
+        return day(round_.closes_on)
+    return day(min(ends)) if len(ends) == 1 else f"{day(min(ends))}, with more time {day(max(ends))}"
+
+
+def last_day_of(ret: Return) -> date:
+    """The last day on which a return can be handed in, or mended after it came back."""
+    window = windows(ret.round, [ret.cluster_id])[ret.cluster_id]
+    return window.ends if ret.state == Return.State.DRAFT and not ret.version else window.mends or window.ends
+
+
+def locks_on(ret: Return) -> date:
+    """The day after which an accepted return is locked: every page and paper says this one."""
+    if ret.round.locks_on:
+        return ret.round.locks_on
+    window = windows(ret.round, [ret.cluster_id])[ret.cluster_id]
+    return window.mends or window.ends
+
+
 def lock_reason(ret: Return) -> str:
     """Say why a return cannot be changed now, and what can be done; empty where it can."""
     return state_reason(ret) or lock_reasons([ret]).get(ret.subject, "")

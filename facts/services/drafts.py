@@ -90,7 +90,7 @@ def save_answers(
     `scale`, where given, is what the texts are typed at and becomes the scale of the return.
     Raises Conflict, with the stored payload, when somebody saved after `expected_revision`.
     """
-    context = _context(ret)
+    context = _context(ret, by)
     with transaction.atomic():
         current = _hold(ret)
         if ret.revision != expected_revision:
@@ -117,7 +117,7 @@ def save_fields(
     Raises Clash, with both values, when another person changed one of them: then nothing of this save is stored.
     """
     explanations = explanations or {}
-    context = _context(ret)
+    context = _context(ret, by)
     with transaction.atomic():
         current = _hold(ret)
         questions = schedule_of(ret).questions
@@ -129,9 +129,10 @@ def save_fields(
         return _keep(ret, raw, current, context, by, ret.scale, explanations, confirmed, channel)
 
 
-def _context(ret: Return) -> Context:
+def _context(ret: Return, by) -> Context:
     """What the checks compare with, read before anything is held: other returns' accepted answers."""
-    return contexts_for(ret.round, [ret], with_unit_shares=ret.schedule == "ASSOCIATION")[ret.pk]
+    with_shares = ret.schedule == "ASSOCIATION"
+    return contexts_for(ret.round, [ret], for_user=by, with_unit_shares=with_shares)[ret.pk]
 
 
 def _hold(ret: Return) -> Mapping:
@@ -164,8 +165,10 @@ def _keep(ret, raw, current, context, by, scale, explanations, confirmed, channe
     """Read, merge, judge and store; the caller holds the row."""
     reading = read_answers(schedule_of(ret), raw, scale=scale, lookups=lookups())
     touched = touched_codes(raw, reading)
-    # Only what is indeed last year's answer is stored as "confirmed unchanged".
-    same = [code for code in confirmed if code in reading.answers and reading.answers[code] == context.prev.get(code)]
+    # Only what is indeed last year's answer is stored as "confirmed unchanged", and only by who was shown it: else the
+    # mark would tell whether a guess is right.
+    known = context.shown_prev
+    same = [code for code in confirmed if code in reading.answers and reading.answers[code] == known.get(code)]
     payload = merged(current, touched, reading, explanations, same)
     changed = _changed(current, payload)
     if scale != ret.scale:

@@ -24,11 +24,18 @@ BEYOND_THE_FORM = "X"
 OPEN = (Flag.Resolution.OPEN, Flag.Resolution.REJECTED)
 
 
+def _fields(flag: Flag, numbers: dict) -> list[str]:
+    """The questions that a flag is about. Some checks name several items, some only count them."""
+    items = numbers.get("items")
+    return [flag.question] if flag.question else list(items) if isinstance(items, list | tuple | dict) else []
+
+
 def flags_in_words(ret: Return, payload: Mapping | None = None, *, for_respondent: bool = False) -> list[dict]:
     """What the checks beyond the form say of the version handed in, loudest first, in plain words.
 
-    Each: pk, rule, question, severity, score, sentence, action, resolution, note. `payload` is the opened version (the
-    caller has logged its opening); without one nothing about a figure may be shown, so nothing is returned.
+    Each: pk, rule, question, fields (every question that it is about), severity, score, sentence, action, resolution,
+    note. `payload` is the opened version (the caller has logged its opening); without one nothing about a figure may
+    be shown, so nothing is returned.
     for_respondent: without the signals that stay inside the data team, and without a word about other firms.
     """
     rules = load_rules()
@@ -51,6 +58,7 @@ def flags_in_words(ret: Return, payload: Mapping | None = None, *, for_responden
                 "pk": flag.pk,
                 "rule": flag.rule,
                 "question": flag.question,
+                "fields": _fields(flag, numbers or {}),
                 "severity": flag.severity,
                 "score": flag.score,
                 "sentence": sentence or (check.rule if check else ""),

@@ -173,7 +173,7 @@ class _Import:
         every, new = self._returns([row.subject for row in rows])
         existing = [ret for ret in every.values() if ret.pk not in new]
         earlier = store.open_answers((ret.pk, 0) for ret in existing)
-        contexts = contexts_for(self.round_, list(every.values()))
+        contexts = contexts_for(self.round_, list(every.values()), for_user=self.by)
         locked = lock_reasons(ret for ret in every.values() if ret.is_editable)
         here = _Part(every, earlier, contexts, locked)
         places: dict[str, str] = {}

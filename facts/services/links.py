@@ -1,7 +1,9 @@
 """Personal links: one unit, one round, no account. Whoever holds the link answers for its unit and sees nothing else.
 
 The token is shown once and never kept: the database holds a keyed digest. A link ends with the time in which its
-return can be changed, when it is revoked, and when a new one is made for the same unit.
+return can be changed, when it is revoked, and when a new one is made for the same unit. Whoever hands links out could
+open a new one to read what is sealed: so a link that was opened is made anew by the agency only, with a reason, and
+every making and opening stands in the history of the return.
 """
 
 import csv
@@ -26,8 +28,10 @@ from core.policy import Role
 from facts.models import FrameEntry, Return, Round, Schedule, UnitLink
 from facts.vault import store
 
-from .collectors import collectors_of, is_link_holder, was_shared
+from .bulk import chunks
+from .collectors import collectors_of, is_link_holder
 from .deadlines import Window, day, lock_reasons, windows
+from .findings import EXPLANATION_MIN
 from .imports import Row, save_drafts
 
 TOKEN_BYTES = 24  # 192 bits, 32 letters
@@ -48,8 +52,46 @@ def make_link(unit: Unit, round_: Round, *, by) -> str:
 
 @transaction.atomic
 def make_links(units: Iterable[Unit], round_: Round, *, by) -> dict[int, str]:
-    """Make a link for each unit of one round; returns the tokens by unit id. Earlier links of them are revoked."""
+    """Make a link for each unit of one round; returns the tokens by unit id. Earlier links of them are revoked.
+
+    Raises DomainError for a unit that opened a link in this round: only `replace_link` makes it a new one.
+    """
     units = list(units)
+    if kept := kept_units(round_, units):
+        number = next(unit.frame_id for unit in units if unit.pk in kept)
+        raise DomainError(
+            f"{number} has opened its link, so what it answers is its own. Only the agency of its cluster can make a "
+            "new one: ask its supervisor, and say why."
+        )
+    return _make(units, round_, by=by, act="return.link_made")
+
+
+def kept_units(round_: Round, units: Iterable[Unit]) -> set[int]:
+    """The units that opened a link of theirs in a round, or handed in over one: their links are no longer remade."""
+    found: set[int] = set()
+    for part in chunks(unit.pk for unit in units):
+        links = UnitLink.objects.filter(round=round_, unit__in=part, used_at__isnull=False)
+        sealed = Return.objects.filter(round=round_, unit__in=part, collector=None).exclude(version=0)
+        found |= {*links.values_list("unit_id", flat=True), *sealed.values_list("unit_id", flat=True)}
+    return found
+
+
+@transaction.atomic
+def replace_link(unit: Unit, round_: Round, *, by, reason: str) -> str:
+    """Make a new link for a unit that lost an opened one; returns its token. The unit reads in its history who did so.
+
+    The reason is sealed, beside the new link.
+    """
+    policy.require(by, "unit_link.replace", unit.cluster)
+    if len(reason.strip()) < EXPLANATION_MIN:
+        raise DomainError(f"Say why the link is replaced (at least {EXPLANATION_MIN} characters).")
+    token = _make([unit], round_, by=by, act="return.link_replaced")[unit.pk]
+    link = UnitLink.objects.get(token_digest=digest_of(token))
+    store.put_texts([(f"link:{link.pk}", reason.strip()[:300])], by=by)
+    return token
+
+
+def _make(units: list[Unit], round_: Round, *, by, act: str) -> dict[int, str]:
     ends = windows(round_, (unit.cluster_id for unit in units))
     probes = [_probe(unit, round_) for unit in units]
     if reasons := lock_reasons(probes):
@@ -83,6 +125,8 @@ def make_links(units: Iterable[Unit], round_: Round, *, by) -> dict[int, str]:
         ]
     )
     record_many([("link.make", link, {"unit": link.unit.frame_id, "round": round_.year}) for link in links], by=by)
+    for part in chunks(tokens):
+        record_many([(act, ret, {}) for ret in Return.objects.filter(round=round_, unit__in=part)], by=by)
     return tokens
 
 
@@ -172,6 +216,7 @@ def open_link(link: UnitLink) -> Return:
             raise DomainError(str(outcome.refused[0].problem.message))
         ret = outcome.returns[0]
     record("link.open", link, by=link.user, unit=link.unit.frame_id, round=link.round.year)
+    record("return.link_opened", ret, by=link.user)
     return ret
 
 
@@ -180,14 +225,17 @@ def open_link(link: UnitLink) -> Return:
 
 @transaction.atomic
 def share(ret: Return, *, by, shared: bool) -> None:
-    """Let who collects in the cluster read and write this return, or take that back; the unit alone decides."""
+    """Let who collects in the cluster read what the unit hands in, or take that back; the unit alone decides.
+
+    Reading only: from here on nobody but the unit writes, certifies or takes away the answers.
+    """
     held = Return.objects.select_for_update(of=("self",)).select_related("round").get(pk=ret.pk)
     organisation = collectors_of(held.round, [held.cluster_id]).get(held.cluster_id) if shared else None
     if shared and organisation is None:
         raise DomainError("No association collects in your cluster this year; there is nobody to share with.")
-    Return.objects.filter(pk=ret.pk).update(collector=organisation)
+    Return.objects.filter(pk=ret.pk).update(collector=None, shared_with=organisation)
     record("return.shared" if shared else "return.sealed", held, by=by)
-    ret.collector = organisation
+    ret.collector, ret.shared_with = None, organisation
 
 
 def sharing_of(ret: Return, *, by) -> dict:
@@ -197,8 +245,8 @@ def sharing_of(ret: Return, *, by) -> dict:
     """
     if not policy.allowed(by, "return.share", ret):
         return {}
-    organisation = ret.collector or collectors_of(ret.round, [ret.cluster_id]).get(ret.cluster_id)
-    state = "sealed" if ret.collector_id is None else "shared" if was_shared(ret) else "begun"
+    organisation = ret.shared_with or ret.collector or collectors_of(ret.round, [ret.cluster_id]).get(ret.cluster_id)
+    state = "shared" if ret.shared_with_id else "begun" if ret.collector_id else "sealed"
     return {"link_sharing": {"organisation": organisation, "state": state}}
 
 
@@ -206,10 +254,11 @@ def sharing_of(ret: Return, *, by) -> dict:
 
 
 def units_without_return(round_: Round, cluster: Cluster):
-    """Units of a cluster's sample whose return nobody has begun."""
+    """Units of a cluster's sample whose return nobody has begun and whose link nobody has opened."""
     asked = FrameEntry.objects.filter(round=round_, cluster=cluster, in_scope=True, drawn=True, unit=OuterRef("pk"))
     begun = Return.objects.filter(round=round_, schedule=Schedule.UNIT, unit=OuterRef("pk"))
-    units = Unit.objects.filter(Exists(asked)).exclude(Exists(begun))
+    opened = UnitLink.objects.filter(round=round_, unit=OuterRef("pk"), used_at__isnull=False)
+    units = Unit.objects.filter(Exists(asked)).exclude(Exists(begun)).exclude(Exists(opened))
     return units.select_related("cluster").order_by("-member", "frame_id")
 
 

@@ -8,19 +8,24 @@ from datetime import date, timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.text import Truncator
 
+from core import policy
 from core.audit.models import record, record_many
 from core.base import Conflict, DomainError
 from facts.models import Query, Return, Round
 from facts.vault import store
+from facts.wording import in_words, last_year, stored_text, unit_words
 
 from .bulk import locked_states
+from .contexts import contexts_for
 from .deadlines import day, require_round_open, today_there
 from .findings import EXPLANATION_MIN, schedule_of
 from .reading import offices
 
 DUE_DAYS = 14
 TEXT_MAX = 2000
+FIRST_WORDS = 16  # of a question, on the list of what waits
 ASKABLE = (Return.State.SUBMITTED, Return.State.IN_REVIEW, Return.State.ACCEPTED)
 UNSETTLED = (Query.State.OPEN, Query.State.ANSWERED)
 
@@ -151,6 +156,42 @@ def close_open(returns: Iterable[Return], *, by) -> dict[int, int]:
             state=Query.State.CLOSED, closed_at=timezone.now()
         )
     return counts
+
+
+def last_words(queries: Iterable[Query]) -> dict[int, str]:
+    """The first words of what was asked last, by query; for those who may read it. One query."""
+    queries = list(queries)
+    texts = store.texts_of(place_of(query) for query in queries) if queries else {}
+    found = {query.pk: texts[place_of(query)][-1]["text"] for query in queries if place_of(query) in texts}
+    return {pk: Truncator(" ".join(text.split())).words(FIRST_WORDS, truncate="…") for pk, text in found.items()}
+
+
+@transaction.atomic
+def value_asked(query: Query, *, by) -> dict[str, str]:
+    """The value that a question is about, as it was handed in, and the accepted one of the round before, in words.
+
+    For those who may read the answers of the return; empty for others. The opening enters the audit chain.
+    """
+    ret, known = query.ret, schedule_of(query.ret).questions.get(query.question)
+    is_own = policy.allowed(by, "query.answer", ret)
+    if known is None or not known.shown_at_unit_level:
+        return {}
+    if not is_own and not policy.allowed(by, "return.read_submitted", ret):
+        return {}
+    payload = store.open_answers([(ret.pk, query.version)]).get(ret.pk)
+    if payload is None:
+        return {}
+    record("return.open", ret, by=by, purpose="question on a value", version=query.version)
+    context = contexts_for(ret.round, [ret], for_user=by, in_review=not is_own)[ret.pk]
+    code, currency = known.code, ret.currency
+    unit = unit_words(known, 1, currency)
+    before = last_year(known, context.shown_prev.get(code), 1, currency)
+    value = in_words(known, stored_text(known, payload, 1, currency))
+    is_number = code in payload["answers"] and bool(unit)
+    return {
+        "value": f"{value} {unit}" if is_number else value,
+        "before": f"{before} {unit}" if before and unit else before,
+    }
 
 
 def queries_of(ret: Return, *, for_user=None) -> list[dict]:

@@ -32,15 +32,24 @@ ACTS = {
     "return.accepted": "Accepted",
     "return.locked": "Locked",
     "return.reopen_asked": "Asked to be opened again",
-    "return.reopen_declined": "Wish to open it again declined",
+    "return.reopen_declined": "Request to open it again declined",
     "return.reopened": "Opened again",
+    "return.stands": "Round closed: the version accepted before stands",
     "query.ask": "Question asked",
     "query.answer": "Question answered",
     "query.close": "Question closed",
+    "return.shared": "Reading allowed to who collects in the cluster",
+    "return.sealed": "Sealed from everybody in the cluster",
+    "return.link_made": "Personal link made",
+    "return.link_replaced": "Personal link replaced",
+    "return.link_opened": "Personal link opened",
     "return.open": "Opened",
     "unit.identity": "Name of the unit opened",
 }
-OPENINGS = ("return.open", "unit.identity")
+OPENINGS = ("return.open", "unit.identity", "return.link_opened")
+TOLD_ONCE = ("return.save", "return.open", "unit.identity")
+AGENCY = (Role.STAFF, Role.SUPERVISOR)
+UNWRITTEN = (*OPENINGS, "return.link_made", "return.link_replaced")  # no answer changes by these
 CHANNELS = {
     "web": "in the form",
     "file": "from a file",
@@ -62,6 +71,7 @@ class SectionState:
     needed_given: int
     hard: list[Problem]
     unexplained: list[Problem]
+    undecided: int = 0  # questions whose routing waits for an answer
 
     @property
     def state(self) -> str:
@@ -95,6 +105,8 @@ class SectionState:
 
 
 def _count_words(given: int, needed: int, blank: int, answered: int) -> str:
+    if not needed and (blank or not answered):
+        return "Nothing needed here" + (f", {answered} optional answered" if answered else "")
     if given == needed:
         words = f"All {answered} answered" if answered > 1 else "Answered"
         return f"All {needed} needed answers given, {blank} optional left blank" if blank else words
@@ -131,6 +143,17 @@ class Opened:
             known = {}
         return {code: value for code, value in known.items() if value not in (None, "")}
 
+    @cached_property
+    def undecided(self) -> set[str]:
+        """Questions of which nobody can say yet whether they are asked: their routing waits for an answer."""
+        asked = set(self.findings.asked)
+        given = self.payload["answers"].keys() | self.payload["markers"].keys()
+        routed = [one for one in schedule_of(self.ret).questions.values() if one.ask and one.code not in asked]
+        blank, found = asked - given, set[str]()
+        while fresh := {one.code for one in routed if one.ask.names & (blank | found)} - found:
+            found |= fresh
+        return found
+
     @property
     def points(self) -> list[Problem]:
         """What keeps the return from being submitted."""
@@ -153,6 +176,7 @@ class Opened:
                     needed_given=len(needed & given),
                     hard=[problem for problem in self.findings.hard if problem.question in codes],
                     unexplained=[problem for problem in self.findings.unexplained if problem.question in codes],
+                    undecided=len(codes & self.undecided),
                 )
             )
         return states
@@ -163,24 +187,34 @@ class Opened:
         return sum(part.minutes for part in self.sections)
 
     @property
+    def beginning(self) -> str:
+        """How much may come, where nothing is answered and the first answers decide; empty afterwards."""
+        if self.findings.answered or not self.undecided:
+            return ""
+        most = len(self.findings.asked) + len(self.undecided)
+        return f"Up to {most} questions, about {round(most * MINUTES_A_QUESTION)} minutes; the first answer decides"
+
+    @property
     def words(self) -> str:
         """How far the return is: answers that are needed, and the optional ones apart."""
         given, needed = sum(part.needed_given for part in self.sections), sum(part.needed for part in self.sections)
         return _count_words(given, needed, sum(part.blank for part in self.sections), self.findings.answered)
 
 
-def judged(ret: Return, payload: dict) -> Opened:
-    """Run the checks over a payload as `submit` will run them."""
-    context = contexts_for(ret.round, [ret], with_unit_shares=ret.schedule == "ASSOCIATION")[ret.pk]
+def judged(ret: Return, payload: dict, *, by, in_review: bool = False) -> Opened:
+    """Run the checks over a payload as `submit` will run them, for a person or (in_review) for its reviewer."""
+    with_shares = ret.schedule == "ASSOCIATION"
+    context = contexts_for(ret.round, [ret], for_user=by, in_review=in_review, with_unit_shares=with_shares)[ret.pk]
     return Opened(ret, payload, context, findings_of(ret, payload, context))
 
 
-def judged_many(returns: list[Return]) -> list[Opened]:
-    """Run the checks over the drafts of many returns, with a fixed number of queries a round and schedule."""
+def judged_many(returns: list[Return], *, by) -> list[Opened]:
+    """Run the checks over the drafts of many returns for a person; a fixed number of queries a round and schedule."""
     drafts = store.open_answers((ret.pk, 0) for ret in returns)
     found: dict[int, Opened] = {}
     for _, group in by_round(returns):
-        contexts = contexts_for(group[0].round, group, with_unit_shares=group[0].schedule == "ASSOCIATION")
+        with_shares = group[0].schedule == "ASSOCIATION"
+        contexts = contexts_for(group[0].round, group, for_user=by, with_unit_shares=with_shares)
         for ret in group:
             payload, context = drafts.get(ret.pk, EMPTY), contexts[ret.pk]
             found[ret.pk] = Opened(ret, payload, context, findings_of(ret, payload, context))
@@ -249,10 +283,12 @@ def receipts_of(ret: Return) -> list[dict]:
     ]
 
 
-def history_of(ret: Return, *, for_user, with_openings: bool, limit: int = 40) -> list[dict]:
-    """What happened to a return, newest first: who by role and organisation, which fields, never a value.
+def history_of(ret: Return, *, for_user, with_openings: bool, with_fields: bool = False, limit: int = 40) -> list[dict]:
+    """What happened to a return, newest first: who by role and organisation, never a value.
 
-    Saves of one person that follow one another within the hour are told as one.
+    with_fields : also which questions each save touched, for who may read the answers: of a sealed return that a
+        question was answered at all is the unit's own.
+    Saves, and openings, of one person that follow one another within the hour are told as one.
     """
     events = Event.objects.filter(object_type="facts.return", object_id=str(ret.pk)).order_by("-seq")
     if not with_openings:
@@ -263,22 +299,34 @@ def history_of(ret: Return, *, for_user, with_openings: bool, limit: int = 40) -
         {
             "when": group[0].at,
             "title": _act(group[0]),
-            "text": _fields(group),
-            "by": "you" if group[0].actor_id == for_user.pk else names.get(group[0].actor_id, "the system"),
+            "text": _fields(group) if with_fields else "",
+            "by": _actor(group[0], for_user, names),
         }
         for group in _told_together(events)[:limit]
     ]
 
 
+def _actor(event: Event, for_user, names: dict[int, str]) -> str:
+    """Who did it. Of a link only that it was opened is known, not whose hand held it."""
+    if event.action == "return.link_opened":
+        return "whoever held the link"
+    return "you" if event.actor_id == for_user.pk else names.get(event.actor_id, "the system")
+
+
 def _told_together(events: list[Event]) -> list[list[Event]]:
-    """Runs of saves by one person over one channel, each within an hour of the next; other events stand alone."""
+    """Runs of saves by one person over one channel, or of openings for one purpose, each within an hour of the next.
+
+    Other events stand alone.
+    """
     groups: list[list[Event]] = []
     for event in events:
         last = groups[-1][-1] if groups else None
         if (
             last is not None
-            and event.action == last.action == "return.save"
-            and (event.actor_id, event.detail.get("channel")) == (last.actor_id, last.detail.get("channel"))
+            and event.action == last.action
+            and event.action in TOLD_ONCE
+            and all(event.detail.get(name) == last.detail.get(name) for name in ("channel", "purpose"))
+            and event.actor_id == last.actor_id
             and last.at - event.at < timedelta(hours=1)
         ):
             groups[-1].append(event)
@@ -289,7 +337,7 @@ def _told_together(events: list[Event]) -> list[list[Event]]:
 
 def last_writer(ret: Return, codes: Iterable[str] = ()) -> str:
     """Who saved a return last, by role and organisation; with `codes`, who saved one of these questions last."""
-    events = Event.objects.filter(object_type="facts.return", object_id=str(ret.pk)).exclude(action__in=OPENINGS)
+    events = Event.objects.filter(object_type="facts.return", object_id=str(ret.pk)).exclude(action__in=UNWRITTEN)
     wanted = set(codes)
     recent = list(events.order_by("-seq").values_list("actor_id", "detail")[:100])
     actors = [actor for actor, detail in recent if actor and wanted & set(detail.get("fields", []))]
@@ -317,10 +365,11 @@ def left_off(ret: Return, *, by) -> LeftOff | None:
 
 def offices(people: set[int], ret: Return) -> dict[int, str]:
     """Role and organisation by person: the one that has to do with the return, where a person holds several."""
-    near = {ret.organisation_id, ret.collector_id}
+    near = {ret.organisation_id, ret.collector_id, ret.shared_with_id}
     held = Membership.objects.filter(user__in=people).select_related("organisation").order_by("pk")
     found: dict[int, str] = {}
-    for one in sorted(held, key=lambda one: one.organisation_id not in near):
+    files = AGENCY if ret.schedule in ("CLUSTER", "REGION") else ()  # theirs to file; an association head is not meant
+    for one in sorted(held, key=lambda one: (one.organisation_id not in near, bool(files) and one.role not in files)):
         where = one.organisation.name if one.organisation_id else "the cluster cell"
         found.setdefault(one.user_id, "the firm itself" if one.role == Role.LINK else f"{one.role}, {where}")
     return found

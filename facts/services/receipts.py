@@ -16,11 +16,12 @@ from facts.vault import store
 from facts.wording import grouped
 from facts.xlsform.names import form_id
 
-from .deadlines import day
+from .deadlines import day, locks_on
 from .findings import schedule_of
 from .papers import MAX_TEXT, SUBJECTS, render
 from .reading import offices, open_for, receipts_of
 
+NAMED = {"ASSOCIATION": "Association", "CLUSTER": "Cluster", "REGION": "Region"}
 ABSENT = {"DK": "not known", "REF": "not told", "NA": "not asked"}
 VERIFY = (
     "How to verify: the page of this return shows a digest beside every version. If it equals this one, letter for "
@@ -54,8 +55,11 @@ def receipt_data(
     named : whether the person who certified is named; reviewers and others who see the state only read no name.
     """
     round_, schedule = ret.round, schedule_of(ret)
-    facts = [("Return", f"{schedule.title}, round {round_.year}"), (SUBJECTS[ret.schedule], ret.subject)]
-    if ret.cluster:
+    facts = [("Return", f"{schedule.title}, round {round_.year}")]
+    if name := _name(ret):
+        facts.append((NAMED[ret.schedule], name))
+    facts.append((SUBJECTS[ret.schedule], ret.subject))
+    if ret.cluster and ret.schedule != "CLUSTER":
         facts.append(("Cluster", f"{ret.cluster.name} ({ret.cluster.code})"))
     facts += [("Version", str(receipt["number"])), ("Handed in", _instant(receipt["at"]))]
     facts.append(("Handed in by", _office(ret, receipt["number"])))
@@ -64,7 +68,7 @@ def receipt_data(
             facts.append(("Certified by", ret.certified_name))
         facts.append(("Answered", f"{ret.answered} of {ret.asked} questions"))
     return {
-        "title": f"Receipt: {ret.subject}, round {round_.year}, version {receipt['number']}",
+        "title": f"Receipt: {_name(ret) or ret.subject}, round {round_.year}, version {receipt['number']}",
         "year": str(round_.year),
         "mark": f"{form_id(ret.schedule, round_.year)} · {ret.subject} · v{receipt['number']}",
         "synthetic": ret.is_synthetic or round_.is_synthetic,
@@ -73,7 +77,7 @@ def receipt_data(
         "version": str(receipt["number"]),
         "digest": in_fours(receipt["digest"]),
         "verify": VERIFY,
-        "next": list(_next_steps(ret)),
+        "next": list(next_steps(ret)),
         "earlier": [
             {"number": str(one["number"]), "at": _instant(one["at"]), "digest": " ".join(in_fours(one["digest"]))}
             for one in reversed(receipts)
@@ -85,6 +89,12 @@ def receipt_data(
             f"{ret.currency or 'the currency of the return'}, in full."
         ),
     }
+
+
+def _name(ret: Return) -> str:
+    """Whom a return is about, by name; empty for a firm, which goes by its number."""
+    about = {"ASSOCIATION": ret.organisation, "CLUSTER": ret.cluster, "REGION": ret.region}.get(ret.schedule)
+    return about.name if about else ""
 
 
 def in_fours(digest: str) -> list[str]:
@@ -111,7 +121,8 @@ def _office(ret: Return, number: int) -> str:
     return offices({actor}, ret).get(actor, "the office") if actor else "the office"
 
 
-def _next_steps(ret: Return) -> Iterator[str]:
+def next_steps(ret: Return) -> Iterator[str]:
+    """What happens to a return that was handed in, step by step: the page and the paper say the same."""
     round_ = ret.round
     collective = ret.schedule in ("CLUSTER", "REGION")
     reader = "the cluster cell" if collective else "the agency that looks after the cluster"
@@ -119,8 +130,7 @@ def _next_steps(ret: Return) -> Iterator[str]:
     until = f" by {day(round_.editing_until)}" if round_.editing_until else ""
     yield f"A reviewer of {reader} reads the answers{nameless}{until}. Questions come on the value itself, with a date."
     yield "It is accepted, or comes back as a draft with the reason. Nothing is deleted; each version keeps its digest."
-    locked = day(round_.locks_on or round_.closes_on)
-    yield f"After {locked} accepted returns are locked, and the index is computed."
+    yield f"After {day(locks_on(ret))} accepted returns are locked, and the index is computed."
     if ret.schedule == "UNIT":
         yield "Once it is accepted: a private sheet sets your figures beside those of your peers."
     if round_.releases_on:

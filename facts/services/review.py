@@ -14,6 +14,7 @@ from facts.vault import store
 from facts.vault.models import SealedAnswers
 
 from .bulk import chunks, locked_states
+from .checking import check_unseen, unseen
 from .deadlines import require_round_open
 from .findings import EXPLANATION_MIN, schedule_of
 from .flags import open_critical
@@ -86,23 +87,37 @@ def start_review(ret: Return, *, by) -> None:
     ret.state = Return.State.IN_REVIEW
 
 
-@transaction.atomic
 def accept(returns: Iterable[Return], *, by, override_reason: str = "", seen: Seen | None = None) -> None:
     """Accept returns; all of them or none.
 
     seen : version and digest by return id that the person had before them; another one stored is refused with both.
     Without it (loaders) the version that `returns` carry must still be the last one.
     A return whose core questions are answered "don't know" or "refused", or on which a critical flag stands without an
-    accepted explanation, needs a reason in words. Explanations not judged one by one are accepted with the return;
-    open questions on it are closed.
+    accepted explanation, needs a reason in words; so does a version that the checks have not seen. Without a reason,
+    small clusters are checked first, here and now, so that nobody waits for a worker that is away. Explanations not
+    judged one by one are accepted with the return; open questions on it are closed.
     """
     returns = list(returns)
+    if not _is_reason(override_reason):
+        check_unseen(ret for ret in returns if ret.state in WAITING and not typed_by(ret, by))
+    _accept(returns, by, override_reason, seen)
+
+
+def _is_reason(words: str) -> bool:
+    return len(words.strip()) >= EXPLANATION_MIN
+
+
+@transaction.atomic
+def _accept(returns: list[Return], by, override_reason: str, seen: Seen | None) -> None:
     _hold(returns, by, seen)
+    unchecked = unseen(returns)
+    if unchecked and not _is_reason(override_reason):
+        raise DomainError(_still_running(len(unchecked), len(returns)))
     opened = store.open_answers((ret.pk, ret.version) for ret in returns)
     blank = {ret.pk for ret in returns if set(schedule_of(ret).core) & set(opened[ret.pk]["markers"])}
     critical = open_critical(returns)
-    overridden = [ret for ret in returns if ret.pk in blank or ret.pk in critical]
-    if overridden and len(override_reason.strip()) < EXPLANATION_MIN:
+    overridden = [ret for ret in returns if ret.pk in blank or ret.pk in critical or ret.pk in unchecked]
+    if overridden and not _is_reason(override_reason):
         raise DomainError(_why_a_reason(bool(blank), bool(critical)))
     store.put_notes([(ret.pk, ret.version) for ret in overridden], override_reason.strip()[:WORDS_MAX], by=by)
     now = timezone.now()
@@ -121,12 +136,19 @@ def accept(returns: Iterable[Return], *, by, override_reason: str = "", seen: Se
         detail = {"was": was[ret.pk], "version": ret.version, "core_override": ret.pk in blank}
         if ret.pk in critical:
             detail["critical_override"] = critical[ret.pk]  # rules
+        if ret.pk in unchecked:
+            detail["unchecked_override"] = True
         if ret.pk in closed:
             detail["queries_closed"] = closed[ret.pk]
         entries.append(("return.accepted", ret, detail))
     record_many(entries, by=by)
     for ret in returns:
         ret.state, ret.decided_at, ret.decided_by = Return.State.ACCEPTED, now, by
+
+
+def _still_running(n: int, among: int) -> str:
+    which = "this version" if among == 1 else f"{n} of these {among} returns"
+    return f"The checks of {which} are still running; try again in a moment."
 
 
 def _why_a_reason(blank: bool, critical: bool) -> str:

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from datetime import date
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
-from core.audit.models import record
+from core.audit.models import record, record_many
 from core.base import DomainError
-from facts.models import FrameEntry, Instrument, Return, Round
+from facts.models import FrameEntry, Instrument, Reopening, Return, Round
 
+from .bulk import chunks
 from .checking import check_round
 from .deadlines import day, today_there
 from .findings import EXPLANATION_MIN
@@ -107,7 +109,10 @@ def conditions(round_: Round) -> list[dict]:
         waiting = Return.objects.filter(round=round_).waiting_for_review().count()
         ends = round_.editing_until or round_.closes_on
         past = today_there(round_.pk) > ends
-        return [
+        reopened = _opened_again(round_).count()
+        back = Return.objects.filter(_granted(), round=round_, state=Return.State.SENT_BACK)
+        anew = back.exclude(_granted(version=OuterRef("version"))).count()
+        found = [
             {"text": f"Collection and editing are over: {day(ends)}.", "met": past},
             {
                 "text": f"{waiting:,} returns still wait for a decision; they would not count."
@@ -116,7 +121,24 @@ def conditions(round_: Round) -> list[dict]:
                 "met": not waiting,
             },
         ]
+        if reopened:
+            text = f"Opened again and not handed in anew: {reopened:,}. The versions accepted before would count."
+            found.append({"text": text, "met": False})
+        if anew:
+            text = f"Opened again, handed in anew and sent back: {anew:,}. These returns would not count."
+            found.append({"text": text, "met": False})
+        return found
     return []
+
+
+def _granted(**fields) -> Exists:
+    return Exists(Reopening.objects.filter(ret=OuterRef("pk"), state=Reopening.State.GRANTED, **fields))
+
+
+def _opened_again(round_: Round):
+    """Returns that were accepted, opened again, and not handed in since: the version accepted is the last one."""
+    came_back = Return.objects.filter(round=round_, state__in=[Return.State.REOPENED, Return.State.SENT_BACK])
+    return came_back.filter(_granted(version=OuterRef("version")))
 
 
 @transaction.atomic
@@ -199,6 +221,8 @@ def _require_ready(round_: Round, act: str) -> None:
 def close_round(round_: Round, *, by) -> int:
     """Close a round: accepted returns are locked, drafts stay as they are. Returns how many were locked.
 
+    A return that was opened again and not handed in since counts with the version that was accepted, as those who
+    mend are told: the wish to change it ends with the round, what was typed since is not used.
     For people the act is proposed and confirmed (`propose_act`, `confirm_act`); this is what is then done.
     """
     if not Round.objects.filter(pk=round_.pk, state=Round.State.OPEN).update(
@@ -208,7 +232,16 @@ def close_round(round_: Round, *, by) -> int:
             f"Round {round_.year} is {round_.get_state_display().lower()}; only an open round can be closed."
         )
     round_.state = Round.State.CLOSED
+    _let_stand(round_, by=by)
     check_round(round_, by=by)  # what the checks said when the round was locked
     locked = Return.objects.filter(round=round_, state=Return.State.ACCEPTED).update(state=Return.State.LOCKED)
     record("round.close", round_, by=by, year=round_.year, locked=locked)
     return locked
+
+
+def _let_stand(round_: Round, *, by) -> None:
+    """Give returns that were opened again back the state of the version that was accepted; its flags stand with it."""
+    standing = list(_opened_again(round_).order_by("pk"))
+    for part in chunks(ret.pk for ret in standing):
+        Return.objects.filter(pk__in=part).update(state=Return.State.ACCEPTED)
+    record_many([("return.stands", ret, {"was": ret.state, "version": ret.version}) for ret in standing], by=by)

@@ -77,10 +77,16 @@ def latest_round(cluster: Cluster) -> Round | None:
     return scored or Round.objects.order_by("-year").first()
 
 
+def accepted_since(row: Reliability) -> QuerySet[Return]:
+    """The returns of a cluster and its round that were accepted after its score was computed."""
+    found = Return.objects.counted().filter(round=row.snapshot.round_id, cluster=row.cluster_id)
+    return found.filter(decided_at__gt=row.snapshot.taken_at)
+
+
 def returns_behind(round_: Round, cluster: Cluster, part: str, *, with_signals: bool) -> QuerySet[Return]:
     """The accepted unit returns of a cluster that part D1, D2, D3, D5 or D7 of the score rests on, as they are now.
 
-    with_signals : whether flags that are for the data team alone (X05) may lead to a return.
+    with_signals : whether flags that are for the data team alone (X05) may lead to a return; D3 never counts them.
     """
     rules = load_rules()
     found = Return.objects.counted().filter(round=round_, cluster=cluster, schedule="UNIT")
@@ -89,7 +95,7 @@ def returns_behind(round_: Round, cluster: Cluster, part: str, *, with_signals: 
     if part == "D2":
         return found.filter(core_share__lt=1)
     flags = Flag.objects.filter(ret=OuterRef("pk"), version=OuterRef("version"))
-    if not with_signals:
+    if part == "D3" or not with_signals:
         flags = flags.exclude(rule__in=[code for code in rules.checks.checks if rules.checks.for_data_team(code)])
     if part == "D3":
         flags = flags.filter(

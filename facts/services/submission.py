@@ -51,7 +51,8 @@ def submit(returns: Iterable[Return], *, by, certified_name: str) -> dict[int, s
     findings: dict[int, Findings] = {}
     blocking: dict[int, list[Problem]] = {}
     for _, group in by_round(returns):
-        contexts = contexts_for(group[0].round, group, with_unit_shares=group[0].schedule == "ASSOCIATION")
+        with_shares = group[0].schedule == "ASSOCIATION"
+        contexts = contexts_for(group[0].round, group, for_user=by, with_unit_shares=with_shares)
         for ret in group:
             found = findings[ret.pk] = findings_of(ret, opened.get(ret.pk, EMPTY), contexts[ret.pk])
             if found.hard or found.unexplained:

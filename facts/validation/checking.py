@@ -190,12 +190,13 @@ def _not_asked(
 
 def _failed(schedule: Schedule, question: Question, rule: Check, seen: Mapping[str, Any], context: Context) -> Problem:
     """The problem of a check that spoke, with the respondent's own figures beside the rule."""
-    # Only answers of this schedule are quoted. Shares of other people's answers (uh01_share) are not.
+    # Only answers of this schedule are quoted, last round's only to who may read them. Shares of other people's
+    # answers (uh01_share) are not.
     names = [code for code in schedule.questions if code in rule.expression.names and code in seen]
     figures = [f"{code} = {show_answer(schedule.questions[code], seen[code])}" for code in names]
     figures += [
-        f"{code} last round = {show_answer(schedule.questions[code], context.prev[code])}"
-        for code in sorted(rule.expression.prev_names & context.prev.keys())
+        f"{code} last round = {show_answer(schedule.questions[code], context.shown_prev[code])}"
+        for code in sorted(rule.expression.prev_names & context.shown_prev.keys())
     ]
     own = seen.get(question.code)
     return Problem(

@@ -71,7 +71,8 @@ NO_LOOKUPS = Lookups()
 class Context:
     """What checks see beside the answers of one return.
 
-    prev : accepted answers of the same subject one round earlier; empty if there are none.
+    prev : accepted answers of the same subject one round earlier; empty if there are none. Checks compare with them.
+    shown_prev : those of them that the person asking may read; only these are ever shown or quoted.
     values : answers of other schedules by code (RC03, CH02, CB07), and frame_count, uh01_share and
         cluster_isic (a collection of ISIC classes) where they are known.
     """
@@ -79,6 +80,7 @@ class Context:
     ref_year: int
     today: date
     fy_end: date | None = None
-    prev: Mapping[str, Any] = field(default_factory=dict)
+    prev: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    shown_prev: Mapping[str, Any] = field(default_factory=dict, repr=False)
     values: Mapping[str, Any] = field(default_factory=dict)
     lookups: Lookups = NO_LOOKUPS

@@ -118,6 +118,7 @@ class UnitGrid(PolicyMixin, TemplateView):
         return context | {
             "round": round_,
             "grids": grids,
+            "grid": next(one for one in grids if one["code"] == code),
             "cluster": cluster,
             "section": section,
             "page": page,
@@ -157,7 +158,7 @@ class UnitGrid(PolicyMixin, TemplateView):
             named = reading.unit_names(units, about=round_, by=user, purpose="the grid of units")
         locked = lock_reasons(returns)
         lines = []
-        for ret, opened in zip(returns, reading.judged_many(returns), strict=True):
+        for ret, opened in zip(returns, reading.judged_many(returns, by=user), strict=True):
             sent = self.sent.get(ret.pk, Sent())
             cells = []
             for one in SectionForm(opened, section).fields(with_hidden=True):

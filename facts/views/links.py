@@ -1,5 +1,8 @@
 """Personal links: the page behind a link, sign-in by it, sharing, and where the head of an association makes them."""
 
+from functools import partial
+
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
@@ -128,7 +131,9 @@ class Share(PolicyMixin, View):
         except DomainError as refusal:
             messages.error(request, str(refusal))
         else:
-            seen = f"{ret.collector.name} now sees your answers." if shared else "Nobody in your cluster sees them now."
+            seen = "Nobody in your cluster sees your answers now."
+            if shared:
+                seen = f"{ret.shared_with.name} may read what you hand in, not change it."
             messages.success(request, seen)
         return redirect(ret)
 
@@ -171,7 +176,9 @@ class LinkList(PolicyMixin, TemplateView):
         returns = Return.objects.filter(round=self.round, schedule=Schedule.UNIT, unit__in=shown)
         begun = {ret.unit_id: ret for ret in returns}
         names = unit_names(shown, about=self.round, by=self.request.user, purpose="personal links")
+        kept = links.kept_units(self.round, page)
         for unit in page:
+            unit.is_kept = unit.pk in kept
             unit.link, unit.ret, unit.name = made.get(unit.pk), begun.get(unit.pk), names.get(unit.pk, "")
         return context | {
             "page": page,
@@ -214,11 +221,19 @@ class LinkList(PolicyMixin, TemplateView):
         return render(
             request,
             "facts/link_made.html",
-            {"round": self.round, "unit": unit, "address": address_of(token), "cluster": unit.cluster},
+            {
+                "round": self.round,
+                "unit": unit,
+                "address": address_of(request, token),
+                "cluster": unit.cluster,
+                "up_name": "facts:round-links",
+                "up_label": "Personal links",
+            },
         )
 
     def file(self, cluster: Cluster):
-        content, count = links.links_file(self.round, cluster, by=self.request.user, address=address_of)
+        address = partial(address_of, self.request)
+        content, count = links.links_file(self.round, cluster, by=self.request.user, address=address)
         response = HttpResponse(content, content_type="text/csv; charset=utf-8")
         name = f"links-{self.round.year}-{cluster.code.lower()}.csv"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -226,6 +241,51 @@ class LinkList(PolicyMixin, TemplateView):
         return response
 
 
-def address_of(token: str) -> str:
-    """The full address of a link, to print or send."""
-    return settings.SITE_URL + reverse("facts:link", args=[token])
+class ReplaceForm(forms.Form):
+    """Which unit's link is made anew, and why."""
+
+    unit = forms.CharField(label="Number of the unit", max_length=30)
+    reason = forms.CharField(
+        label="Why it needs a new link",
+        help_text="At least 10 characters. It is kept sealed; the unit sees in its history that you replaced the link.",
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+
+class LinkReplace(PolicyMixin, TemplateView):
+    """Where the supervisor of a cluster makes a unit's link anew after it was opened."""
+
+    action = post_action = "unit_link.replace"
+    template_name = "facts/link_replace.html"
+
+    def get_context_data(self, **kwargs):
+        round_ = round_or_404(self.kwargs["year"])
+        form = kwargs.pop("form", None) or ReplaceForm()
+        tabs = tabs_of(round_, "link", self.request.user)
+        return super().get_context_data(**kwargs) | {"round": round_, "form": form, "tabs": tabs}
+
+    def post(self, request, year):
+        round_, form = round_or_404(year), ReplaceForm(request.POST)
+        if form.is_valid():
+            clusters = self.in_scope(Cluster.objects.all())
+            unit = Unit.objects.filter(cluster__in=clusters, frame_id=form.cleaned_data["unit"].strip())
+            unit = unit.select_related("cluster").first()
+            if unit is None:
+                form.add_error("unit", "No unit of your clusters has this number.")
+            else:
+                try:
+                    token = links.replace_link(unit, round_, by=request.user, reason=form.cleaned_data["reason"])
+                except DomainError as refusal:
+                    form.add_error(None, str(refusal))
+                else:
+                    address = address_of(request, token)
+                    context = {"round": round_, "unit": unit, "address": address, "cluster": unit.cluster}
+                    context |= {"up_name": "facts:round-link", "up_label": "Replace a link", "is_replaced": True}
+                    return render(request, "facts/link_made.html", context)
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+
+def address_of(request, token: str) -> str:
+    """The full address of a link, to print or send: at the host by which the person came."""
+    return request.build_absolute_uri(reverse("facts:link", args=[token]))

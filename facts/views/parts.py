@@ -80,6 +80,9 @@ def channel_of(user) -> str:
 class OneReturn(PolicyMixin):
     """A page about one return in scope."""
 
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**kwargs) | {"by_link": is_link_holder(self.request.user)}
+
     def get_return(self) -> Return:
         returns = Return.objects.with_subjects().select_related("round__instrument", "cluster__country")
         return self.fetch(returns, pk=self.kwargs["pk"])

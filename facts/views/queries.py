@@ -15,7 +15,7 @@ from facts.models import Query, Reopening, Return, Schedule
 from facts.services.benchmarks import has_sheet
 from facts.services.chain import chain_of
 from facts.services.findings import EXPLANATION_MIN, schedule_of
-from facts.services.queries import answer, ask_again, close, queries_of
+from facts.services.queries import answer, ask_again, close, queries_of, value_asked
 from facts.services.review import points_of
 
 from .parts import place_label
@@ -143,6 +143,7 @@ class QueryThread(PolicyMixin, TemplateView):
                 query=query,
                 shown=shown,
                 question=known,
+                about=value_asked(query, by=user),
                 ret=ret,
                 label=place_label(ret),
                 is_open=ret.round.state == "open" and query.state != Query.State.CLOSED,

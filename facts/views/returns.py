@@ -1,8 +1,10 @@
 """Returns: the list, what may be begun, the hub of one return."""
 
+from itertools import chain
+
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 from django.http import Http404
 from django.shortcuts import redirect
 from django.views.generic import TemplateView, View
@@ -16,7 +18,7 @@ from facts.forms import SCALES, ScaleForm
 from facts.models import FrameEntry, Return, Round, Schedule
 from facts.services import links, minutes, reading
 from facts.services.collectors import clusters_to_collect
-from facts.services.deadlines import lock_reason
+from facts.services.deadlines import last_day_of, last_days, lock_reason
 from facts.services.drafts import save_answers
 from facts.services.findings import schedule_of
 from facts.services.imports import Row, save_drafts
@@ -54,14 +56,15 @@ def schedules_to_begin(user, round_: Round) -> list[dict]:
         roles = ClusterRole.objects.filter(organisation__in=own, role="association", cluster__kind=Cluster.Kind.CLUSTER)
         for role in roles.select_related("cluster", "organisation"):
             subject = f"{role.cluster.code}/{role.organisation.slug}"
-            wanted.append({"schedule": "ASSOCIATION", "subject": subject, "label": role.organisation.name})
+            about = {"label": role.organisation.name, "cluster": role.cluster_id}
+            wanted.append({"schedule": "ASSOCIATION", "subject": subject} | about)
     if agency:
         kept = Cluster.objects.filter(
             roles__organisation__in=agency, roles__role="lead_agency", kind=Cluster.Kind.CLUSTER
         ).distinct()
-        wanted += [{"schedule": "CLUSTER", "subject": one.code, "label": one.name} for one in kept]
+        wanted += [{"schedule": "CLUSTER", "subject": one.code, "label": one.name, "cluster": one.pk} for one in kept]
         regions = Region.objects.filter(clusters__in=kept).distinct()
-        wanted += [{"schedule": "REGION", "subject": one.code, "label": one.name} for one in regions]
+        wanted += [{"schedule": "REGION", "subject": one.code, "label": one.name, "cluster": None} for one in regions]
     begun = set(
         Return.objects.filter(round=round_, subject__in=[one["subject"] for one in wanted]).values_list(
             "schedule", "subject"
@@ -71,13 +74,27 @@ def schedules_to_begin(user, round_: Round) -> list[dict]:
 
 
 def grids_of(user, round_: Round) -> list[dict]:
-    """Clusters of which the person has several unit drafts, for the grid."""
+    """Clusters of which the person has unit returns to fill in, for the grid; `note` tells which of them came back."""
     if not policy.allowed(user, "return.write"):
         return []
     own = policy.scope(user, "return.write", Return.objects.filter(round=round_, schedule=Schedule.UNIT))
     own = policy.scope(user, "return.read_draft", own.filter(state__in=Return.EDITABLE)).order_by()
-    rows = own.values("cluster__code", "cluster__name").annotate(n=Count("pk")).order_by("cluster__name")
-    return [{"code": row["cluster__code"], "name": row["cluster__name"], "count": row["n"]} for row in rows]
+    rows = own.values_list("cluster__code", "cluster__name", "state").annotate(n=Count("pk")).order_by("cluster__name")
+    counts: dict[tuple, dict] = {}
+    for code, name, state, n in rows:
+        counts.setdefault((code, name), {})[state] = n
+    words = {"draft": "in draft", "sent_back": "sent back", "reopened": "opened again"}
+    return [
+        {
+            "code": code,
+            "name": name,
+            "count": sum(by_state.values()),
+            "note": ", ".join(f"{by_state[one]} {word}" for one, word in words.items() if one in by_state)
+            if by_state.keys() != {"draft"}
+            else "",
+        }
+        for (code, name), by_state in counts.items()
+    ]
 
 
 class ReturnList(PolicyMixin, TemplateView):
@@ -103,6 +120,9 @@ class ReturnList(PolicyMixin, TemplateView):
         schedules = schedules_to_begin(user, round_) if is_open else []
         to_begin = units.count() + len(schedules)
         base = self.in_scope(Return.objects.filter(round=round_))
+        own = base.order_by().values_list("cluster", flat=True).distinct()
+        waiting = units.order_by().values_list("cluster", flat=True).distinct()
+        context["until"] = last_days(round_, chain(own, waiting, (one["cluster"] for one in schedules)))
         by_state = dict(base.order_by().values_list("state").annotate(n=Count("pk")))
         words = " ".join(asked.get("q", "").split())[:60]
         context |= {
@@ -123,6 +143,10 @@ class ReturnList(PolicyMixin, TemplateView):
         state = asked.get("state") if asked.get("state") in Return.State.values else ""
         found = base.filter(schedule=schedule) if schedule else base
         found = found.filter(state=state) if state else found
+        only_complete = asked.get("show") == "complete" and policy.allowed(user, "return.write")
+        if only_complete:  # those that the workspace counts: one's own, every question answered
+            found = found.filter(state__in=Return.EDITABLE, asked__gt=1, answered__gte=F("asked"))
+            found = policy.scope(user, "return.read_draft", policy.scope(user, "return.write", found))
         if words:
             wanted = Q(subject__icontains=words) | Q(cluster__name__icontains=words)
             found = found.filter(wanted | self.by_name(round_, base, words))
@@ -136,6 +160,7 @@ class ReturnList(PolicyMixin, TemplateView):
             "page": page,
             "schedule": schedule,
             "state": state,
+            "only_complete": only_complete,
             "may_certify": may_certify and any(ret.is_editable for ret in page),
             "grids": grids_of(user, round_) if is_open else [],
             "filters": [
@@ -223,18 +248,22 @@ class ReturnHub(OneReturn, TemplateView):
     def get_context_data(self, **kwargs):
         ret, user = self.get_return(), self.request.user
         is_reader = policy.allowed(user, "return.read_draft", ret)
+        reads_values = is_reader or (not ret.is_editable and policy.allowed(user, "return.read_submitted", ret))
+        may_look = not ret.is_editable and policy.allowed(user, "return.read_shared", ret)
         context = super().get_context_data(**kwargs) | {
             "ret": ret,
             "label": place_label(ret),
             "schedule": schedule_of(ret),
             "steps": steps_of(ret),
             "is_reader": is_reader,
+            "may_look": may_look,
             "may_edit": self.may_write(ret),
             "may_submit": policy.allowed(user, "return.submit", ret),
             "locked": lock_reason(ret) if ret.is_editable else "",
+            "last_day": last_day_of(ret),
             "receipts": reading.receipts_of(ret),
             "thread": thread_of(ret, user),
-            "history": reading.history_of(ret, for_user=user, with_openings=is_reader),
+            "history": reading.history_of(ret, for_user=user, with_openings=is_reader, with_fields=reads_values),
             "scale_form": ScaleForm(initial={"scale": ret.scale}),
             "has_money": any(question.takes_scale for question in schedule_of(ret).questions.values()),
         }
@@ -244,7 +273,7 @@ class ReturnHub(OneReturn, TemplateView):
             if policy.allowed(user, "unit_identity.read", ret):
                 context["unit_name"] = reading.unit_name(ret, by=user)
         if is_reader and ret.is_editable:
-            opened = reading.judged(ret, reading.draft_of(ret))
+            opened = reading.judged(ret, reading.draft_of(ret), by=user)
             context |= {
                 "opened": opened,
                 "points": points_of(ret, opened, gather_missing=True),

@@ -2,7 +2,8 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Q
+from django.db.models import Case, Count, F, FloatField, Q, When
+from django.db.models.functions import Coalesce
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 from django.utils.dateparse import parse_date
@@ -26,7 +27,7 @@ BULK_MAX = 200
 ORDER_MAX = 2000  # so far the neighbours of a return are known
 FILTERS = ("cluster", "schedule", "order")
 ORDERS = {
-    "effect": [(F("suspicion") * F("effect")).desc(), "submitted_at", "pk"],
+    "effect": ["-at_stake", "-n_notes", "submitted_at", "pk"],
     "oldest": ["submitted_at", "pk"],
     "flags": ["-n_flags", "submitted_at", "pk"],
 }
@@ -65,12 +66,36 @@ class Queue:
             found = found.filter(schedule=self.schedule)
         if self.order == "flags":
             found = found.annotate(n_flags=Count("flags", filter=Q(flags__version=F("version"))))
+        if self.order == "effect":
+            found = by_stake(found)
         return found.order_by(*ORDERS[self.order])
 
     @property
     def query(self) -> str:
         kept = {name: getattr(self, name) for name in FILTERS if getattr(self, name) not in ("", DEFAULT)}
         return f"?{urlencode(kept)}" if kept else ""
+
+
+def by_stake(found):
+    """Put beside returns what orders them: at_stake = suspicion × effect, and n_notes, what is left to weigh.
+
+    An effect below the noise counts as none, so that what carries a flag stands before what carries none. n_notes :
+    flags that nobody accepted yet, and one for a core question without a value. The checks of a round look at unit
+    returns only; of the others the suspicion is that of their form: half for each flag of it, one for a core question.
+    """
+    unsettled = Q(flags__version=F("version")) & ~Q(flags__resolution=Flag.Resolution.ACCEPTED)
+    blank_core = Case(When(core_share__lt=1, then=1.0), default=0.0)
+    found = found.annotate(n_unsettled=Count("flags", filter=unsettled))
+    of_form = 0.5 * F("n_unsettled") + blank_core
+    return found.annotate(
+        n_notes=F("n_unsettled") + blank_core,
+        at_stake=Case(
+            When(effect__lt=LEAST_EFFECT, then=0.0),
+            When(schedule=Schedule.UNIT, then=Coalesce(F("suspicion"), 0.0) * F("effect")),
+            default=of_form * F("effect"),
+            output_field=FloatField(),
+        ),
+    )
 
 
 def told(returns: list[Return]) -> None:
@@ -231,7 +256,7 @@ class ReviewSeveral(PolicyMixin, TemplateView):
                 chosen=chosen,
                 error=error,
                 flags=sum(ret.n_flags for ret in chosen),
-                needs_reason=[ret for ret in chosen if ret.n_critical or (ret.core_share or 0) < 1],
+                needs_reason=[ret for ret in chosen if _needs_reason(ret)],
                 questions=_questions(chosen[0]) if act == "ask" else [],
                 typed={
                     name: post.get(name, "") for name in ("override_reason", "reason", "text", "question", "due_on")
@@ -247,3 +272,8 @@ def _questions(ret: Return) -> list[tuple[str, str]]:
     """Questions of a schedule that something can be asked about."""
     found = schedule_of(ret).questions
     return [(code, f"{one.short} ({code})") for code, one in found.items() if one.shown_at_unit_level]
+
+
+def _needs_reason(ret) -> bool:
+    is_unseen = ret.schedule == "UNIT" and ret.checked_version != ret.version
+    return bool(ret.n_critical or (ret.core_share or 0) < 1 or is_unseen)

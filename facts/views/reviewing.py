@@ -55,7 +55,8 @@ class ReviewReturn(PolicyMixin, TemplateView):
         return self.show(ret)
 
     def show(self, ret, *, error="", status=200):
-        opened = reading.judged(ret, reading.open_for(ret, by=self.request.user, purpose="review"))
+        payload = reading.open_for(ret, by=self.request.user, purpose="review")
+        opened = reading.judged(ret, payload, by=self.request.user, in_review=True)
         flags = _flags(ret, opened)
         markers, questions = opened.payload["markers"], schedule_of(ret).questions
         core_open = [
@@ -76,6 +77,7 @@ class ReviewReturn(PolicyMixin, TemplateView):
                 peers=peers,
                 flags=flags,
                 hard=opened.findings.hard,
+                unchecked=ret.schedule == "UNIT" and ret.checked_version != ret.version,
                 core_open=core_open,
                 critical=[one for one in flags if one["severity"] == "critical" and one["is_unsettled"]],
                 notes=reading.notes_of(ret),
@@ -177,7 +179,7 @@ def _whole(text: str | None) -> int:
 
 def _blocks(ret: Return, opened: reading.Opened, peers: Peers | None, flagged: set[str]) -> list[dict]:
     """Every asked question with its answer, last round's, the change, and what peers report."""
-    answers, markers, prev = opened.payload["answers"], opened.payload["markers"], opened.context.prev
+    answers, markers, prev = opened.payload["answers"], opened.payload["markers"], opened.context.shown_prev
     flagged = flagged | {problem.question for problem in opened.findings.problems}
     confirmed = set(opened.payload.get("confirmed", ()))
     questions, currency = schedule_of(ret).questions, ret.currency
@@ -215,7 +217,18 @@ def peer_words(peers: Peers | None, code: str, currency: str) -> dict[str, str]:
     found = peers.quartiles.get(code) if peers else None
     if not found:
         return {}
-    return dict(zip(("low", "middle", "high"), (grouped(value, currency) for value in found), strict=True))
+    return dict(zip(("low", "middle", "high"), (grouped(rounded(value), currency) for value in found), strict=True))
+
+
+def rounded(value: float) -> float:
+    """A quartile as it is read beside single answers: whole, or with one decimal where it is small.
+
+    >>> rounded(0.667), rounded(12345.67), rounded(3.0), rounded(0.04)
+    (0.7, 12346, 3.0, 0.04)
+    """
+    if abs(value) < 0.05:
+        return value
+    return round(value, 1) if abs(value) < 100 else round(value)
 
 
 def _flags(ret: Return, opened: reading.Opened) -> list[dict]:
@@ -230,6 +243,7 @@ def _flags(ret: Return, opened: reading.Opened) -> list[dict]:
                 "pk": flag.pk if flag else None,
                 "rule": problem.rule,
                 "question": problem.question,
+                "fields": [problem.question],
                 "severity": Flag.Severity.SOFT.value,
                 "sentence": problem.message,
                 "action": "",
@@ -238,7 +252,10 @@ def _flags(ret: Return, opened: reading.Opened) -> list[dict]:
             }
         )
     for one in flags:
-        one["short"] = questions[one["question"]].short if one["question"] in questions else ""
+        fields = [code for code in one["fields"] if code in questions]
+        one["question"] = fields[0] if fields else ""  # a flag on several fields leads to the first of them
+        one["short"] = questions[fields[0]].short if fields else ""
+        one["others"] = len(fields) - 1
         one["explanation"] = said.get(one["rule"], "")
         one["is_unsettled"] = one["resolution"] in checks.OPEN
         one["resolution_words"] = RESOLVED.get(one["resolution"], "")

@@ -15,6 +15,7 @@ from core import policy
 from core.base import DomainError
 from core.policy.views import PolicyMixin
 from facts.models import Extension, Round
+from facts.reliability import load_rules
 from facts.sampling import CENSUS_MAX
 from facts.services import frames, invitations, rounds
 from facts.services.board import STAGES, board, together
@@ -83,6 +84,7 @@ class RoundBoard(PolicyMixin, TemplateView):
             "shown": together(lines) if len(lines) != len(every) else None,
             "n_clusters": len(every),
             "n_late": counts["late"],
+            "response_needed": load_rules().stops["response_share"],
             "tabs": tabs_of(round_, "board", self.request.user),
             "filters": [
                 {
@@ -115,6 +117,7 @@ def tabs_of(round_: Round, here: str, user) -> list[dict]:
         ("collectors", "Who collects", "facts:collectors", "round.read"),
         ("checks", "Checks", "facts:round-checks", "round.checks"),
         ("links", "Personal links", "facts:round-links", "unit_link.make"),
+        ("link", "Replace a link", "facts:round-link", "unit_link.replace"),
         ("steps", "Calendar and steps", "facts:round-steps", "round.board"),
     ]
     return [

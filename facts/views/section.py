@@ -4,13 +4,16 @@ from django.contrib import messages
 from django.http import Http404, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.generic import TemplateView
 
 from core import policy
 from core.accounts.idle import seconds_left
 from core.base import DomainError
 from facts.forms import SectionForm, in_words, rescaled
+from facts.models import Return
 from facts.services import reading
+from facts.services.collectors import is_link_holder
 from facts.services.drafts import Clash, save_fields
 from facts.services.findings import schedule_of
 
@@ -31,6 +34,14 @@ class ReturnSection(OneReturn, TemplateView):
             raise Http404
         return found
 
+    def in_scope(self, queryset):
+        """Also what a unit handed in by itself and lets its association read; to look at, never to write."""
+        found = super().in_scope(queryset)
+        if self.request.method == "POST":
+            return found
+        shared = policy.scope(self.request.user, "return.read_shared", queryset)
+        return found | shared.exclude(state__in=Return.EDITABLE)
+
     def get(self, request, *args, **kwargs):
         ret = self.get_return()
         section = self.get_section(ret)
@@ -40,7 +51,7 @@ class ReturnSection(OneReturn, TemplateView):
             payload = reading.open_for(ret, by=request.user, purpose="own reading")
         else:
             raise Http404
-        form = SectionForm(reading.judged(ret, payload), section)
+        form = SectionForm(reading.judged(ret, payload, by=self.request.user), section)
         fields = form.fields(mark_missing="check" in request.GET, with_hidden=ret.is_editable)
         if not ret.is_editable:  # once handed in, an opinion of the neighbours is nobody's to read
             fields = [one for one in fields if one.question.shown_at_unit_level]
@@ -65,6 +76,7 @@ class ReturnSection(OneReturn, TemplateView):
                 here=sections[at],
                 place=at + 1,
                 following=self.following(form),
+                more_may_follow=any(part.undecided for part in sections[at + 1 :]),
                 fields=fields,
                 is_asked=any(one.asked for one in fields),
                 codes=" ".join(form.codes),
@@ -84,7 +96,7 @@ class ReturnSection(OneReturn, TemplateView):
 
     def post(self, request, *args, **kwargs):
         ret = self.get_return()
-        form = SectionForm(reading.judged(ret, reading.draft_of(ret)), self.get_section(ret))
+        form = SectionForm(reading.judged(ret, reading.draft_of(ret), by=self.request.user), self.get_section(ret))
         sent = form.read(request.POST)
         is_changed = bool(sent.raw or sent.explanations)
         try:
@@ -113,24 +125,37 @@ class ReturnSection(OneReturn, TemplateView):
                 )
             fields = form.fields(refused=sent.refused, post=request.POST, with_hidden=True)
             return self.show(ret, form, fields, refused=sent.refused)
-        return HttpResponseRedirect(self.next_address(ret, form, is_changed))
+        return HttpResponseRedirect(self.next_address(ret, form))
 
-    def next_address(self, ret, form, is_changed: bool) -> str:
-        """Where to go after a save: on, unless the change left something to mend here or opened more questions."""
+    def next_address(self, ret, form) -> str:
+        """Where to go after a save: on, unless it opened more questions here. What is left to mend is said there."""
         here = reverse("facts:section", args=[ret.pk, form.section.code])
         if same := self.request.POST.get("same"):
             return f"{here}#id_{same}" if same in form.questions else here
         if "go_on" not in self.request.POST:
-            return here
-        if is_changed and form.speaks:
             return here
         fresh = set(form.codes) - set(self.request.POST.get("codes", "").split())
         if fresh:
             count = len(fresh)
             messages.info(self.request, f"Your answers open {count} more question{'s' if count != 1 else ''} here.")
             return here
+        self.say_left(form, here)
         following = self.following(form)
         return reverse("facts:section", args=[ret.pk, following.section.code]) if following else ret.get_absolute_url()
+
+    def say_left(self, form: SectionForm, here: str) -> None:
+        """Say on the next page what was left behind that does not pass; answers that are merely missing wait."""
+        left = form.speaking
+        if not left:
+            return
+        hard = {problem.question for problem in left if problem.is_hard}
+        soft = {problem.question for problem in left} - hard
+        counts = [f"{len(codes)} {what}" for codes, what in ((hard, "to mend"), (soft, "to explain")) if codes]
+        words = f"{' and '.join(counts)} in {form.section.title}"
+        count = len(hard) or len(soft)
+        words = words.replace(" to ", f" answer{'s' if count != 1 else ''} to ", 1)
+        link = format_html('<a href="{}#id_{}">{}</a>.', here, left[0].question, words)
+        messages.warning(self.request, link)
 
     def show_unsaved(self, ret, form, sent, why: str):
         """The return takes no answers any more: what was typed is shown once, to be copied."""
@@ -139,7 +164,7 @@ class ReturnSection(OneReturn, TemplateView):
             for code, text in sent.raw.items()
         ]
         context = {"ret": ret, "label": place_label(ret), "section": form.section, "rows": rows, "why": why}
-        context["explanations"] = sent.explanations
+        context |= {"explanations": sent.explanations, "by_link": is_link_holder(self.request.user)}
         return render(self.request, "facts/return_unsaved.html", context, status=409)
 
     def show_clash(self, clash: Clash, form: SectionForm, sent):
@@ -182,6 +207,7 @@ class ReturnSection(OneReturn, TemplateView):
                 "said": said,
                 "codes": " ".join(sent.raw),
                 "writer": reading.last_writer(ret, clash.fields),
+                "by_link": is_link_holder(self.request.user),
             },
             status=409,
         )

@@ -4,6 +4,7 @@ import math
 from functools import cached_property
 
 from django.core.paginator import Paginator
+from django.db.models import Count
 from django.http import Http404
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
@@ -15,7 +16,15 @@ from core import policy
 from core.policy.views import PolicyMixin
 from facts.models import Reliability, Return, Round
 from facts.reliability import load_rules
-from facts.services.standing import latest_round, reliability_history, reliability_now, returns_behind, standings_now
+from facts.services.deadlines import last_days
+from facts.services.standing import (
+    accepted_since,
+    latest_round,
+    reliability_history,
+    reliability_now,
+    returns_behind,
+    standings_now,
+)
 
 from .parts import place_label
 
@@ -29,6 +38,7 @@ TRACES = {
     "D5": "Accepted returns that repeat the year before",
     "D7": "Accepted returns whose sales look low beside people and electricity",
 }
+RETURN_GATE = "OG8"  # asks for the association's return itself; the others ask what stands in it
 SIGNALS = ("D7", "D8")  # their exact figures are for the data team
 
 
@@ -81,11 +91,14 @@ class StandingPage(OfCluster, TemplateView):
         )
         if row is None:
             return shared
-        limits = load_rules().thresholds
+        limits, since = load_rules().thresholds, self.since
         stops = [stop for stop in row.stops if not stop["is_cap"]]
         return shared | {
             "row": row,
             "as_of": row.snapshot.taken_at,
+            "until": last_days(round_, [cluster.pk]),
+            "n_since": sum(since.values()),
+            "is_association_new": self.is_association_new(row),
             "score": whole(row.score),
             "needed": limits["stay"] if row.was_reliable else limits["enter"],
             "is_reliable": not stops and row.score >= limits["stay" if row.was_reliable else "enter"],
@@ -104,7 +117,7 @@ class StandingPage(OfCluster, TemplateView):
         """D1 to D8 as shown: exact to whoever may see the signals, else D7 and D8 in whole points without figures."""
         out = []
         for part in row.parts:
-            exact = self.sees_signals or part["code"] != "D8"
+            exact = self.sees_signals or part["code"] not in SIGNALS
             out.append(
                 {
                     **part,
@@ -135,10 +148,27 @@ class StandingPage(OfCluster, TemplateView):
             return ""
         return self.address(round=self.round.year, part=code)
 
+    @cached_property
+    def since(self) -> dict[str, int]:
+        """What was accepted after the score was computed, and counts the next night: returns by schedule."""
+        row = reliability_now(self.round, self.cluster)
+        if row is None or self.round.state != Round.State.OPEN:
+            return {}
+        return dict(accepted_since(row).order_by().values_list("schedule").annotate(n=Count("pk")))
+
+    def is_association_new(self, row: Reliability) -> bool:
+        """Whether the first association return was accepted since: nobody is asked to certify it again."""
+        return not row.association and bool(self.since.get("ASSOCIATION"))
+
     def gates(self, row: Reliability) -> list[dict]:
         """The gates; what an association answered is told to itself, its agency and the office only."""
         own = self.is_told_answers(row)
-        return [gate if own else {**gate, "found": ""} for gate in row.gates]
+        unknown = not row.association  # without a return nothing but the return itself is known to be missing
+        gates = [
+            {**gate, "is_unknown": unknown and (gate["code"] != RETURN_GATE or self.is_association_new(row))}
+            for gate in row.gates
+        ]
+        return [gate if own else {**gate, "found": ""} for gate in gates]
 
     def is_told_answers(self, row: Reliability) -> bool:
         filed = Return.objects.filter(round=self.round, schedule="ASSOCIATION", subject=row.association)
@@ -148,6 +178,8 @@ class StandingPage(OfCluster, TemplateView):
         own = SimpleLazyObject(lambda: self.is_told_answers(row))
         steps = []
         for step in row.steps:
+            if step["key"] == RETURN_GATE and self.is_association_new(row):
+                continue
             hides = step["key"].startswith("OG") and row.association and not own
             steps.append({**step, "detail": "" if hides else step["detail"], "after": whole(step["after"])})
         return steps

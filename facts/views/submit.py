@@ -18,6 +18,7 @@ from facts.services.bulk import by_round
 from facts.services.collectors import is_link_holder
 from facts.services.deadlines import lock_reason, lock_reasons
 from facts.services.findings import schedule_of
+from facts.services.receipts import next_steps
 from facts.services.submission import NotSubmittable, submit
 
 from .parts import OneReturn, place_label, point_of, points_of, steps_of
@@ -60,7 +61,7 @@ class ReturnCheck(OneReturn, TemplateView):
         ret = self.get_return()
         if not ret.is_editable:
             raise Http404
-        opened = reading.judged(ret, reading.draft_of(ret))
+        opened = reading.judged(ret, reading.draft_of(ret), by=self.request.user)
         blocks = []
         for part in opened.sections:
             fields = [one for one in SectionForm(opened, part.section).fields(mark_missing=True) if one.asked]
@@ -96,12 +97,16 @@ class ReturnSubmit(AsksPassword, OneReturn, TemplateView):
         receipts = reading.receipts_of(ret)
         return self.render_to_response(
             self.get_context_data(
-                ret=ret, label=place_label(ret), receipt=receipts[-1] if receipts else None, steps=steps_of(ret)
+                ret=ret,
+                label=place_label(ret),
+                receipt=receipts[-1] if receipts else None,
+                steps=steps_of(ret),
+                following=list(next_steps(ret)),
             )
         )
 
     def ask(self, ret, form, *, points=None, status=200):
-        opened = reading.judged(ret, reading.draft_of(ret))
+        opened = reading.judged(ret, reading.draft_of(ret), by=self.request.user)
         if points is None:
             points = points_of(ret, opened, gather_missing=False)
         return self.render_to_response(
@@ -163,7 +168,7 @@ class CertifySeveral(AsksPassword, PolicyMixin, TemplateView):
     def ask(self, returns, form):
         rows = []
         locked = dict(_locked(returns))
-        for ret, opened in zip(returns, reading.judged_many(returns), strict=True):
+        for ret, opened in zip(returns, reading.judged_many(returns, by=self.request.user), strict=True):
             points = points_of(ret, opened, gather_missing=True)
             if reason := locked.get(ret.pk):
                 points = [{"href": ret.get_absolute_url(), "message": reason, "severity": "hard"}]

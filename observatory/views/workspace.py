@@ -17,10 +17,11 @@ from core.policy import Role
 from core.policy.views import PolicyMixin
 from facts.models import Flag, Query, Reopening, Return, Round, Schedule, Upload
 from facts.services import reading
-from facts.services.deadlines import today_there
+from facts.services.deadlines import granted, last_days, today_there
 from facts.services.findings import schedule_of
 from facts.services.invitations import standings
 from facts.services.links import own_return
+from facts.services.queries import last_words
 from facts.services.standing import standings_now
 from facts.views.returns import place_label, schedules_to_begin, units_to_begin
 
@@ -39,12 +40,36 @@ class Task:
     state: str = ""
     act: str = "Open"
     quote: str = ""
+    start: dict | None = None  # the return that the button begins: round, schedule, subject, label
+
+
+@dataclass(frozen=True)
+class Days:
+    """Until when returns are due: each cluster's own last day."""
+
+    round: Round
+    more: dict[int, date]
+
+    def of(self, cluster: int | None) -> date:
+        return self.more.get(cluster, self.round.closes_on) if cluster else self.round.closes_on
+
+    def mend(self, cluster: int | None) -> date:
+        """The last day for what was sent back."""
+        return max(day for day in (self.of(cluster), self.round.editing_until) if day)
+
+    def first(self, found) -> date:
+        """The day that comes first, of several returns or units (a queryset)."""
+        if not self.more:
+            return self.round.closes_on
+        clusters = found.order_by().values_list("cluster", flat=True).distinct()
+        return min((self.of(one) for one in clusters), default=self.round.closes_on)
 
 
 @dataclass(frozen=True)
 class Group:
     title: str
     tasks: list[Task]
+    waits: bool = True  # what is only told waits for nobody, and is not counted
 
 
 class Workspace(PolicyMixin, TemplateView):
@@ -78,8 +103,9 @@ class Workspace(PolicyMixin, TemplateView):
         groups = [group for group in groups if group.tasks]
         return super().get_context_data(**kwargs) | {
             "groups": groups,
-            "count": sum(len(group.tasks) for group in groups),
+            "count": sum(len(group.tasks) for group in groups if group.waits),
             "round": round_,
+            "until": last_days(round_, own_clusters(user, round_)) if round_ else "",
             "places": places(user),
             "organisations": organisations(user),
             "roles": sorted(role.value for role in roles),
@@ -107,6 +133,14 @@ def places(user) -> list[dict]:
     return [{"label": label, "href": reverse(name)} for action, name, label in every if policy.allowed(user, action)]
 
 
+def own_clusters(user, round_: Round):
+    """The clusters of the returns that a person writes; of those that may be read, for who writes none."""
+    action = "return.write" if policy.allowed(user, "return.write") else "return.read"
+    found = Return.objects.filter(round=round_)
+    found = policy.scope(user, action, found) if policy.allowed(user, action) else found.none()
+    return found.order_by().values_list("cluster", flat=True).distinct()
+
+
 def _listed(round_: Round, **query) -> str:
     asked = "&".join(f"{name}={value}" for name, value in {"round": round_.year, **query}.items())
     return f"{reverse('facts:returns')}?{asked}"
@@ -130,7 +164,7 @@ def returns_to_file(user, round_: Round | None) -> list[Group]:
         return []
     own = policy.scope(user, "return.write", Return.objects.filter(round=round_))
     own = policy.scope(user, "return.read_draft", own)
-    due, may_submit = round_.closes_on, policy.allowed(user, "return.submit")
+    due, may_submit = Days(round_, granted(round_)), policy.allowed(user, "return.submit")
     back = own.filter(state=Return.State.SENT_BACK).with_subjects().order_by("decided_at", "pk")
     drafts = own.filter(state=Return.State.DRAFT)
     whole = Q(asked__gt=1, answered__gte=F("asked"))
@@ -138,7 +172,10 @@ def returns_to_file(user, round_: Round | None) -> list[Group]:
     begun = drafts.exclude(whole).with_subjects().order_by("schedule", "-answered", "subject")
     return [
         Group("Sent back to you", _sent_back(back, round_, due)),
-        Group("Ready to certify" if may_submit else "Complete, for the head to certify", _ready(ready, round_, due)),
+        Group(
+            "Ready to certify" if may_submit else "Complete, for the head to certify",
+            _ready(ready, round_, due, may_submit),
+        ),
         Group("To continue", _begun(begun, round_, due)),
         Group("To begin", _to_begin(user, round_, due)),
     ]
@@ -151,50 +188,50 @@ def _sent_back(found, round_, due) -> list[Task]:
         notes = reading.notes_of(ret)
         tasks.append(
             Task(
-                f"{ret.get_schedule_display()} return: {place_label(ret)}",
+                f"{ret.kind_words}: {place_label(ret)}",
                 ret.get_absolute_url(),
                 "The reviewer asks for a correction.",
-                due,
+                due.mend(ret.cluster_id),
                 "sent_back",
                 "Mend",
                 notes[-1]["text"] if notes else "",
             )
         )
     if n > SINGLE_MAX:
-        more = f"{n - SINGLE_MAX} more returns were sent back"
-        tasks.append(Task(more, _listed(round_, state="sent_back"), "Each says why.", due, "sent_back", "See all"))
+        more = f"{n - SINGLE_MAX} more return{'s were' if n - SINGLE_MAX > 1 else ' was'} sent back"
+        tasks.append(Task(more, _listed(round_, state="sent_back"), "Each says why.", None, "sent_back", "See all"))
     return tasks
 
 
-def _ready(found, round_, due) -> list[Task]:
+def _ready(found, round_, due, may_submit) -> list[Task]:
     own = list(found.exclude(schedule=Schedule.UNIT)[:SINGLE_MAX])
     tasks = [
         Task(
-            f"{ret.get_schedule_display()} return: {place_label(ret)}",
-            reverse("facts:submit", args=[ret.pk]),
+            f"{ret.kind_words}: {place_label(ret)}",
+            reverse("facts:submit" if may_submit else "facts:check", args=[ret.pk]),
             f"All {ret.asked} questions are answered.",
-            due,
+            due.of(ret.cluster_id),
             "done",
-            "Look over and certify",
+            "Look over and certify" if may_submit else "Look over; tell the head",
         )
         for ret in own
     ]
-    units = found.filter(schedule=Schedule.UNIT).count()
+    complete = found.filter(schedule=Schedule.UNIT)
+    units = complete.count()
     if units:
         what = f"{units} unit returns are complete" if units > 1 else "1 unit return is complete"
-        tasks.append(
-            Task(what, _listed(round_, schedule="UNIT", state="draft"), "All questions are answered.", due, "done")
-        )
+        href = _listed(round_, schedule="UNIT", state="draft", show="complete")
+        tasks.append(Task(what, href, "All questions are answered.", due.first(complete), "done"))
     return tasks
 
 
 def _begun(found, round_, due) -> list[Task]:
     tasks = [
         Task(
-            f"{ret.get_schedule_display()} return: {place_label(ret)}",
+            f"{ret.kind_words}: {place_label(ret)}",
             ret.get_absolute_url(),
             f"{ret.answered} of {ret.asked} questions answered.",
-            due,
+            due.of(ret.cluster_id),
             "in_progress",
             "Continue",
         )
@@ -204,10 +241,12 @@ def _begun(found, round_, due) -> list[Task]:
     n = units.count()
     for ret in units[: SINGLE_MAX if n <= SINGLE_MAX else 0]:
         why = f"{ret.answered} of {ret.asked} questions answered."
-        tasks.append(Task(f"Unit return {ret.subject}", ret.get_absolute_url(), why, due, "in_progress", "Continue"))
+        title, day = f"Unit return {ret.subject}", due.of(ret.cluster_id)
+        tasks.append(Task(title, ret.get_absolute_url(), why, day, "in_progress", "Continue"))
     if n > SINGLE_MAX:
         href = _listed(round_, schedule="UNIT", state="draft")
-        tasks.append(Task(f"{n} unit returns begun", href, "Answers are missing.", due, "in_progress", "Continue"))
+        what, day = f"{n} unit returns begun", due.first(units)
+        tasks.append(Task(what, href, "Answers are missing.", day, "in_progress", "Continue"))
     return tasks
 
 
@@ -219,13 +258,27 @@ def _to_begin(user, round_, due) -> list[Task]:
     for schedule, title in words.items():
         found = [one for one in missing if one["schedule"] == schedule]
         if len(found) > SINGLE_MAX:
-            tasks.append(Task(f"{title}s: {len(found)} to fill", href, "Not begun yet.", due, "todo", "See all"))
+            day = min(due.of(one["cluster"]) for one in found)
+            tasks.append(Task(f"{title}s: {len(found)} to fill", href, "Not begun yet.", day, "todo", "See all"))
         else:
-            tasks += [Task(f"{title}: {one['label']}", href, "Not begun yet.", due, "todo", "Begin") for one in found]
-    units = units_to_begin(user, round_).count()
+            tasks += [
+                Task(
+                    f"{title}: {one['label']}",
+                    href,
+                    "Not begun yet.",
+                    due.of(one["cluster"]),
+                    "todo",
+                    "Begin",
+                    start=one | {"round": round_},
+                )
+                for one in found
+            ]
+    waiting = units_to_begin(user, round_)
+    units = waiting.count()
     if units:
         what = f"{units} units without a return" if units > 1 else "1 unit without a return"
-        tasks.append(Task(what, href, "Begin in the form, or send one file for all.", due, "todo", "Choose"))
+        why = "Begin in the form, or send one file for all."
+        tasks.append(Task(what, href, why, due.first(waiting), "todo", "Choose"))
     return tasks
 
 
@@ -241,7 +294,7 @@ def reviews(user) -> Group:
     waiting = policy.scope(user, "return.review", Return.objects.waiting_for_review())
     rows = (
         waiting.order_by()
-        .values("cluster__code", "cluster__name", "round__closes_on")
+        .values("cluster__code", "cluster__name")
         .annotate(n=Count("pk"), since=Min("submitted_at"))
         .order_by("since")
     )
@@ -262,9 +315,8 @@ def reviews(user) -> Group:
                 row["cluster__name"] or "Region schedules",
                 reverse("facts:review") + query,
                 f"{row['n']} submitted return{'s' if row['n'] != 1 else ''}, {days}.{_critical(flagged, row)}",
-                row["round__closes_on"],
-                "submitted",
-                "Review",
+                state="submitted",
+                act="Review",
             )
         )
     return Group("To review", tasks)
@@ -279,15 +331,18 @@ def questions_to_answer(user) -> Group:
     waiting = Query.objects.filter(state=Query.State.OPEN, ret__in=own.order_by().values("pk"))
     related = ("ret__round__instrument", "ret__cluster", "ret__organisation", "ret__region")
     found = list(waiting.select_related(*related).order_by("due_on", "pk")[: SINGLE_MAX + 1])
+    words = last_words(found[:SINGLE_MAX])
     for query in found[:SINGLE_MAX]:
         question = schedule_of(query.ret).questions.get(query.question)
         title = f"{question.short if question else query.question}: {place_label(query.ret)}"
         late = query.due_on < today_there(query.ret.round_id)
         why = "The reviewer asks about this answer."
         href = reverse("facts:query", args=[query.pk])
-        group.tasks.append(Task(title, href, why, query.due_on, "overdue" if late else "todo", "Answer"))
+        state = "overdue" if late else "todo"
+        group.tasks.append(Task(title, href, why, query.due_on, state, "Answer", words.get(query.pk, "")))
     if len(found) > SINGLE_MAX:
-        more = f"{waiting.count() - SINGLE_MAX} more questions"
+        left = waiting.count() - SINGLE_MAX
+        more = f"{left} more question{'s' if left > 1 else ''}"
         href = reverse("facts:queries")
         group.tasks.append(Task(more, href, "Each is about one answer.", state="todo", act="See all"))
     return group
@@ -328,7 +383,7 @@ def reopenings(user) -> Group:
         waiting = waiting.filter(asked_by__memberships__role=Role.ANALYST).distinct()  # see services.reopening
     related = ("ret__round", "ret__cluster", "ret__unit", "ret__organisation", "ret__region")
     for wish in waiting.select_related(*related).order_by("asked_at", "pk")[:SINGLE_MAX]:
-        title = f"{wish.ret.get_schedule_display()} return: {place_label(wish.ret)}"
+        title = f"{wish.ret.kind_words}: {place_label(wish.ret)}"
         href = reverse("facts:reopen", args=[wish.ret_id])
         why = "A colleague asks to open it again; you decide."
         group.tasks.append(Task(title, href, why, state="waiting", act="Decide"))
@@ -425,13 +480,14 @@ def late_clusters(user) -> Group:
             missing = sum(one.missing for one in late)
             what = f"{len(late)} cluster{'s' if len(late) != 1 else ''} past the last day of {round_}"
             href = reverse("facts:round-late", args=[round_.year])
-            tasks.append(Task(what, href, f"{missing:,} returns are missing.", state="overdue", act="See the list"))
+            why = f"{missing:,} {'returns are' if missing != 1 else 'return is'} missing."
+            tasks.append(Task(what, href, why, state="overdue", act="See the list"))
     return Group(title, tasks)
 
 
 def ways_to_rank(user) -> Group:
     """Own clusters that are not ranked yet, each with the first step of its shortest way. Two queries."""
-    group = Group("Towards a rank", [])
+    group = Group("Towards a rank", [], waits=False)
     roles = {grant.role for grant in policy.grants_of(user)}
     if roles & {Role.ANALYST, Role.AUDITOR} or not policy.allowed(user, "standing.read"):
         return group  # the office has the whole list
@@ -445,7 +501,8 @@ def ways_to_rank(user) -> Group:
         title = f"{cluster.name}, round {row.snapshot.round.year}: not ranked yet"
         group.tasks.append(Task(title, href, why, state="", act="See the way"))
     if len(rows) > SINGLE_MAX:
-        more = f"{len(rows) - SINGLE_MAX} more clusters that are not ranked yet"
+        left = len(rows) - SINGLE_MAX
+        more = f"{left} more cluster{'s that are' if left > 1 else ' that is'} not ranked yet"
         group.tasks.append(Task(more, reverse("facts:standings"), "Each has its shortest way.", act="See all"))
     return group
 

@@ -59,12 +59,11 @@
   }
 
   function setState(one, state, words) {
-    one.state.hidden = !words;
     one.state.dataset.state = state;
     one.state.textContent = words;
   }
 
-  // "Waiting" only where the answer takes long, and never in the middle of a press: a line that comes moves the buttons.
+  // "Waiting" only where the answer takes long, and never in the middle of a press.
   function setWaiting(one) {
     setTimeout(async () => {
       await afterPress();
@@ -328,22 +327,26 @@
   });
 
   // --- Going on: first everything is stored, then the form goes the way it goes without scripts
-  let isGoing = false;
+  let isGoing = false, isStoring = false;
   form.addEventListener("submit", async (event) => {
     if (isGoing) return;
     event.preventDefault();
+    if (isStoring) return; // a second click while the first is under way
     const button = event.submitter;
+    isStoring = true;
     const went = await sender.flush();
+    await new Promise((resolve) => { setTimeout(resolve); }); // browsers ignore a submit from within a submit
+    isStoring = false;
     const open = [...questions.values()].find((one) => one.code in sender.kept.stuck || one.code in sender.kept.clashes);
-    if (!went || open) {
+    if (!went || open || !navigator.onLine) {
       if (open) { open.box.scrollIntoView({ block: "center" }); focusOn(open); }
       tell();
       return;
     }
     isGoing = true;
     form.requestSubmit(button?.name === "same" ? null : button);
+    isGoing = false;
   });
-  addEventListener("pageshow", () => { isGoing = false; });
 
   // --- What an earlier visit left on this device
   for (const [code, kept] of Object.entries(sender.kept.answers)) {

@@ -5,7 +5,7 @@
   const { Sender, form, change, number, plural, time, announce } = window.Saving ?? {};
   if (!form?.matches("[data-grid]")) return;
   const MARKERS = ["DK", "REF"];
-  const rows = [...form.querySelectorAll("tbody tr")];
+  const rows = [...form.querySelectorAll("tbody tr[data-url]")];
   const cells = rows.map((row) => [...row.querySelectorAll("td input")]);
   const place = new Map(cells.flatMap((inputs, y) => inputs.map((input, x) => [input, [y, x]])));
   const shown = new Map(); // what each cell shows for what is stored
@@ -13,7 +13,7 @@
 
   const note = (input, words) => {
     const box = input.closest("td");
-    box.querySelector("[data-error]").textContent = words;
+    document.getElementById(`${input.id}_e`).textContent = words; // under the row, across the table
     box.classList.toggle("is-wrong", Boolean(words));
     if (words) input.setAttribute("aria-invalid", "true");
     else input.removeAttribute("aria-invalid");
@@ -184,23 +184,33 @@
     if (table.length > 1 && table[table.length - 1].join("") === "") table.pop();
     return table;
   }
-  form.addEventListener("paste", (event) => {
+  form.addEventListener("paste", async (event) => {
     const { target } = event;
     const text = event.clipboardData?.getData("text/plain") ?? "";
     if (!place.has(target) || !/[\t\n]/.test(text.replace(/\r?\n$/, ""))) return;
     event.preventDefault();
     const [y, x] = place.get(target);
-    let filled = 0, left = 0;
+    const filled = [];
+    let left = 0;
     parse(text).forEach((line, dy) => line.forEach((value, dx) => {
       const input = cells[y + dy]?.[x + dx];
       if (!input || input.disabled) { if (value.trim()) left += 1; return; }
       input.value = value.trim();
       put(input, true);
-      filled += 1;
+      filled.push(input);
     }));
-    const words = `${plural(filled, "cell")} filled.${left ? ` ${plural(left, "value")} had no cell to go to: not asked there, or beyond this page.` : ""}`;
-    announce(words);
     const help = form.querySelector("[data-grid-note]");
+    if (help) help.textContent = "";
+    // Told once the server has spoken: what it refused was not filled.
+    await Promise.all([...new Set(filled.map((input) => senders[place.get(input)[0]]))].map((one) => one.flush()));
+    const state = (name) => filled.filter((input) => input.closest("td").dataset.state === name).length;
+    const [refused, waiting, clashes] = [state("refused"), state("waiting"), state("clash")];
+    const parts = [`${plural(filled.length - refused - waiting - clashes, "cell")} filled`];
+    if (refused) parts.push(`${refused} refused`);
+    if (clashes) parts.push(`${clashes} changed by a colleague meanwhile`);
+    if (waiting) parts.push(`${waiting} waiting to be sent`);
+    const words = `${parts.join(", ")}.${left ? ` ${plural(left, "value")} had no cell to go to: not asked there, or beyond this page.` : ""}`;
+    announce(words);
     if (help) help.textContent = words;
   });
 

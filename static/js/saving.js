@@ -93,7 +93,7 @@
   let released = Promise.resolve();
   addEventListener("pointerdown", () => {
     released = new Promise((resolve) => {
-      const done = () => setTimeout(resolve, 0);
+      const done = () => setTimeout(resolve, 50); // the click, and its focus, come after the finger has left
       addEventListener("pointerup", done, { once: true });
       addEventListener("pointercancel", done, { once: true });
     });
@@ -113,6 +113,7 @@
       this.locked = "";
       this.busy = null;
       this.timer = 0;
+      this.isSoon = false;
       session.url ||= url;
       senders.push(this);
     }
@@ -141,8 +142,8 @@
       this.keep();
     }
 
-    later() { this.plan(IDLE_SEND); }
-    soon() { this.plan(30); }
+    later() { if (!this.isSoon) this.plan(IDLE_SEND); } // typing on in the next field holds nothing up
+    soon() { this.plan(30); this.isSoon = true; }
     plan(delay) {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.flush(), delay);
@@ -151,6 +152,7 @@
     // Send what waits; resolves when nothing is under way. True where everything is stored or refused with a reason.
     async flush() {
       clearTimeout(this.timer);
+      this.isSoon = false;
       while (this.busy) await this.busy;
       if (!this.waiting() || this.locked || session.ended) return !this.waiting();
       this.busy = this.send().finally(() => { this.busy = null; });

@@ -306,7 +306,7 @@ def test_many_returns_cost_no_more_queries_a_piece(town, post, django_assert_max
     user = person("client", extra.association)
     entries = [{"subject": unit.frame_id, "answers": UNIT} for unit in extra.units]
 
-    with django_assert_max_num_queries(45):
+    with django_assert_max_num_queries(60):  # a fixed number, whatever the count of returns
         assert post(batch(extra, *entries), user=user).status_code == 201
 
 

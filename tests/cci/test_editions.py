@@ -7,6 +7,8 @@ from cci.models import Edition
 from cci.services import decline, propose, publish, register_methodology, request_recompute, run_recompute
 from core.base import Conflict, DomainError
 from core.jobs import ledger
+from core.jobs.models import Job
+from facts.services.checking import check_round
 from tests.factories import open_round, person
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +87,18 @@ def test_two_clicks_are_one_edition(cell, closed):
     assert first.pk == second.pk
     assert first.job_id == second.job_id
     assert Edition.objects.count() == 1
+
+
+def test_an_edition_waits_for_the_checks_of_its_closed_round_and_a_provisional_one_does_not(cell, closed):
+    now = open_round(2026)
+    for round_ in (closed, now):
+        check_round(round_)
+
+    with pytest.raises(DomainError, match="checks of round 2025 are still running"):
+        request_recompute(closed, by=cell[0])
+    assert request_recompute(now, by=cell[0]).is_provisional
+    Job.objects.filter(kind="facts.check_round").update(state="done")
+    assert request_recompute(closed, by=cell[0]).label == "2025"
 
 
 def test_revisions_count_on(cell, closed):

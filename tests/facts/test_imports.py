@@ -6,14 +6,19 @@ import io
 import openpyxl
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from facts.models import Return
+from facts.models import FrameEntry, Return, Round
+from facts.services.collectors import appoint
 from facts.services.contexts import payloads
 from facts.services.drafts import save_answers
 from facts.services.files import import_file
 from facts.services.imports import Row, save_drafts
+from facts.services.instruments import schedule
 from facts.services.review import accept
 from facts.services.submission import submit
+from tests.factories import OrganisationFactory, open_round, person
 from tests.facts.valid_returns import UNIT
 
 
@@ -316,3 +321,69 @@ def test_a_bad_value_is_told_in_the_same_words_at_every_door(town, code, value):
 
     said = [*by_form.refused, *(p for p in by_form.findings if p.severity == "hard")]
     assert said and of_file[0] == of_file[1] == {(p.rule, p.message, p.mend) for p in said}
+
+
+# --- last year's figures, to who may read them -----------------------------------------------------
+
+
+@pytest.fixture
+def last_year(town):
+    """Last round's accepted returns of the first units, typed by the association, and this round's frame."""
+    rows = [Row(unit.frame_id, UNIT, "row") for unit in town.units]
+    made = save_drafts(round_=town.round, schedule_code="UNIT", rows=rows, by=town.entry, channel="web").returns
+    ids = [ret.pk for ret in made]
+    submit(
+        list(Return.objects.select_related("round__instrument").filter(pk__in=ids)), by=town.head, certified_name="H"
+    )
+    Return.objects.filter(pk__in=ids).update(state="locked")
+    Round.objects.filter(pk=town.round.pk).update(state="closed")
+    new = open_round(town.round.year + 1)
+    for unit in town.units:
+        FrameEntry.objects.create(round=new, unit=unit, cluster=town.cluster, size=1, prior_employment=5)
+    new.before = Return.objects.filter(pk__in=ids)
+    return new
+
+
+def said_of_last_year(round_, town, by, channel="file") -> list[str]:
+    """What the report of a file quotes from last year: tenfold figures make every check speak that compares."""
+    raw = {code: value * 10 if type(value) is int and value > 99 else value for code, value in UNIT.items()}
+    row = Row(town.units[0].frame_id, raw, "row 2")
+    outcome = save_drafts(
+        round_=round_, schedule_code="UNIT", rows=[row], by=by, channel=channel, keep_failing=True, dry_run=True
+    )
+    assert not outcome.refused
+    compared = [one.problem.message for one in outcome.open_points if one.problem.rule in COMPARED]
+    assert compared  # the check itself speaks to everybody
+    return [message for message in compared if "last round =" in message]
+
+
+COMPARED = {code for code, check in schedule("1.0", "UNIT").checks.items() if check.expression.prev_names}
+
+
+def test_a_report_quotes_last_year_to_who_typed_it_and_to_nobody_else(last_year, town):
+    assert said_of_last_year(last_year, town, town.entry)
+    assert not said_of_last_year(last_year, town, person("client", town.association), "api")
+
+    last_year.before.update(collector=None)  # its firm filed it over its own link
+    assert not said_of_last_year(last_year, town, town.entry)
+    last_year.before.update(shared_with=town.association)
+    assert said_of_last_year(last_year, town, town.entry)
+
+
+def test_another_collector_reads_nothing_of_what_last_years_typed(last_year, town):
+    institute = OrganisationFactory()
+    newcomer = person("entry", institute)
+    appoint(last_year, town.cluster, institute, by=town.supervisor, reason="It visits every workshop.")
+
+    assert not said_of_last_year(last_year, town, newcomer)
+
+
+def test_who_may_read_last_year_is_asked_once_a_part(last_year, town):
+    def cost(n):
+        rows = [Row(unit.frame_id, {"UA01": 1}, f"row {unit.pk}") for unit in town.units[:n]]
+        with CaptureQueriesContext(connection) as queries:
+            save_drafts(round_=last_year, schedule_code="UNIT", rows=rows, by=town.entry, channel="file", dry_run=True)
+        return len(queries)
+
+    cost(1)
+    assert cost(1) == cost(3)

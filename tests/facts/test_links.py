@@ -4,23 +4,28 @@ import csv
 import datetime as dt
 import io
 import re
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clusters.models import Membership
 from core import policy
-from core.audit.models import Event
+from core.audit.models import Event, record
 from core.base import DomainError
 from facts.models import FrameEntry, Return, Round, UnitLink
 from facts.services import collectors, invitations, links
 from facts.services.drafts import save_answers
 from facts.services.imports import Row, save_drafts
+from facts.services.reading import history_of
 from facts.services.submission import submit
 from facts.services.units import keep_identities
+from facts.vault import store
 from tests.factories import OrganisationFactory, Town, UnitFactory, open_round, person
 from tests.facts.valid_returns import UNIT
 
@@ -186,20 +191,130 @@ def test_a_draft_of_the_association_is_sealed_on_the_first_save(town, link):
     assert Event.objects.filter(action="return.sealed", object_id=str(ret.pk), actor=link.user).count() == 1
 
 
-def test_a_unit_shares_and_takes_it_back_and_later_saves_respect_it(town, link):
+def handed_in(link) -> Return:
+    """The return of a link, valid and handed in over it."""
     ret = opened(link)
-    save(ret, link.user, UB08=31)
+    rows = [Row(link.unit.frame_id, UNIT, "the form")]
+    outcome = save_drafts(round_=link.round, schedule_code="UNIT", rows=rows, by=link.user, channel="link")
+    assert not outcome.refused
+    ret = Return.objects.select_related("round__instrument", "cluster__country").get(pk=ret.pk)
+    submit([ret], by=link.user, certified_name="Owner")
+    return ret
 
+
+READING = {"return.read", "return.read_submitted", "return.read_shared", "benchmark.read"}
+
+
+def test_sharing_gives_reading_of_what_was_handed_in_and_nothing_else(town, link):
+    ret = opened(link)
     links.share(ret, by=link.user, shared=True)
-    assert policy.allowed(town.entry, "return.read_draft", ret)
-    save(ret, town.entry, UB08=32)
-    save(ret, link.user, UB08=33)
-    assert policy.allowed(town.entry, "return.read_draft", ret)
+    for user in (town.entry, town.head, person("client", town.association)):
+        for action in ("read_draft", "write", "submit", "export"):
+            assert not policy.allowed(user, f"return.{action}", ret), action
+    save(ret, link.user, UB08=31)
+    ret.refresh_from_db()
+    assert (ret.collector, ret.shared_with) == (None, town.association)
+
+    for state in ("submitted", "accepted", "sent_back"):
+        Return.objects.filter(pk=ret.pk).update(state=state, version=1, submitted_at=timezone.now())
+        for user in (town.entry, town.head):
+            about_returns = [a for a in policy.matrix() if a.startswith(("return.", "query.", "benchmark."))]
+            about_returns.append("unit_identity.read")
+            assert {a for a in about_returns if policy.allowed(user, a, ret)} == READING
+    stranger = person("head", OrganisationFactory())
+    assert not policy.allowed(stranger, "return.read_submitted", ret)
 
     links.share(ret, by=link.user, shared=False)
-    assert not policy.allowed(town.entry, "return.read_draft", ret)
+    assert not policy.allowed(town.entry, "return.read_submitted", ret)
     acts = Event.objects.filter(object_id=str(ret.pk), action__in=["return.shared", "return.sealed"]).order_by("seq")
     assert list(acts.values_list("action", flat=True)) == ["return.shared", "return.sealed"]
+
+
+def test_sharing_a_draft_that_the_association_began_takes_the_writing_away(town, link):
+    ret = begun_by_association(town)
+    links.share(ret, by=link.user, shared=True)
+
+    for action in ("read_draft", "write", "submit"):
+        assert not policy.allowed(town.head, f"return.{action}", ret), action
+
+
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_the_association_cannot_remake_a_link_that_was_opened(town, link, is_ended):
+    ret = handed_in(link)
+    if is_ended:
+        links.revoke_link(link, by=town.head)
+
+    with pytest.raises(DomainError, match="opened its link.*ask its supervisor"):
+        links.make_link(link.unit, town.round, by=town.head)
+
+    assert UnitLink.objects.count() == 1
+    assert links.find_link(link.token) is None if is_ended else links.find_link(link.token) == link
+    assert not Event.objects.filter(object_id=str(ret.pk), action="return.link_made").exists()
+
+
+def test_the_agency_replaces_an_opened_link_with_a_reason_and_the_firm_reads_it(town, link):
+    ret = handed_in(link)
+    for reason in ("", "lost it", " " * 20):
+        with pytest.raises(DomainError, match="at least 10"):
+            links.replace_link(link.unit, town.round, by=town.supervisor, reason=reason)
+    for by in (town.head, town.staff, Town(units=1).supervisor):
+        with pytest.raises(PermissionDenied):
+            links.replace_link(link.unit, town.round, by=by, reason=REASON)
+
+    token = links.replace_link(link.unit, town.round, by=town.supervisor, reason=REASON)
+
+    assert links.find_link(link.token) is None
+    newer = links.find_link(token)
+    assert links.open_link(newer) == ret
+    lines = history_of(ret, for_user=newer.user, with_openings=True)
+    told = [(line["title"], line["by"]) for line in lines if line["title"].startswith("Personal link")]
+    assert told == [
+        ("Personal link opened", "whoever held the link"),
+        ("Personal link replaced", f"supervisor, {town.agency.name}"),
+        ("Personal link opened", "whoever held the link"),
+    ]
+    assert REASON not in str(list(Event.objects.values_list("detail", flat=True)))
+    assert store.texts_of([f"link:{newer.pk}"])[f"link:{newer.pk}"][0]["text"] == REASON
+    with pytest.raises(DomainError, match="opened its link"):
+        links.make_link(link.unit, town.round, by=town.head)
+
+
+def test_the_history_of_a_return_tells_that_a_link_was_made_for_it(town):
+    ret = begun_by_association(town)
+    links.make_link(town.units[0], town.round, by=town.head)
+
+    lines = history_of(ret, for_user=town.entry, with_openings=True)
+    assert ("Personal link made", f"head, {town.association.name}") in [(one["title"], one["by"]) for one in lines]
+
+
+def test_the_file_of_links_leaves_out_who_opened_one(town, link):
+    assert town.units[0] in links.units_without_return(town.round, town.cluster)
+    UnitLink.objects.filter(pk=link.pk).update(used_at=timezone.now())  # opened, and nothing stands in the return
+    assert town.units[0] not in links.units_without_return(town.round, town.cluster)
+
+
+def test_what_was_shared_before_becomes_reading_and_goes_back(town, link):
+    ret = handed_in(link)
+    Return.objects.filter(pk=ret.pk).update(collector=town.association)
+    with transaction.atomic():
+        record("return.shared", ret, by=link.user)
+    drafted = save_drafts(
+        round_=town.round,
+        schedule_code="UNIT",
+        rows=[Row(town.units[1].frame_id, {"UA01": 1}, "row 2")],
+        by=town.entry,
+        channel="web",
+    ).returns[0]
+    migration = import_module("facts.migrations.0009_returns_reading_only")
+
+    migration.reading_only(apps, None)
+    ret.refresh_from_db()
+    drafted.refresh_from_db()
+    assert (ret.collector, ret.shared_with) == (None, town.association)
+    assert (drafted.collector, drafted.shared_with) == (town.association, None)
+    migration.writing_again(apps, None)
+    ret.refresh_from_db()
+    assert ret.collector == town.association
 
 
 def test_what_was_shared_with_the_association_does_not_pass_on_to_another(town, link):
@@ -208,8 +323,11 @@ def test_what_was_shared_with_the_association_does_not_pass_on_to_another(town, 
     institute = OrganisationFactory()
     institute_entry = person("entry", institute)
 
+    Return.objects.filter(pk=ret.pk).update(state="submitted", version=1, submitted_at=timezone.now())
     assert collectors.appoint(town.round, town.cluster, institute, by=town.supervisor, reason=REASON) == 0
 
+    assert policy.allowed(town.entry, "return.read_submitted", ret)
+    assert not policy.allowed(institute_entry, "return.read_submitted", ret)
     assert not policy.allowed(institute_entry, "return.read_draft", ret)
 
 

@@ -395,6 +395,19 @@ def test_a_settled_warning_counts_no_longer_and_information_never_did():
     assert figures.warned == 9 - 3  # explained, accepted, and the information
 
 
+def test_a_signal_for_the_data_team_alone_is_no_warning_that_the_cluster_reads_of():
+    tables = village(40, warned=9)
+    flags = tables.flags.reset_index(drop=True)
+    flags.loc[flags["round"] == 2025, "rule"] = "X05"
+
+    figures = reliability(replace(tables, flags=flags), RULES, 2025)["V"].figures
+
+    assert figures.warned == 0
+    assert not [
+        step for step in reliability(replace(tables, flags=flags), RULES, 2025)["V"].steps if step.key == "warnings"
+    ]
+
+
 def follow(tables_args: dict, steps) -> Tables:
     """The same village after its steps were done in the field."""
     for step in steps:

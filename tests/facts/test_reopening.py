@@ -12,7 +12,8 @@ from facts.services.drafts import save_answers
 from facts.services.imports import Row, save_drafts
 from facts.services.reading import draft_of
 from facts.services.reopening import ask_reopening, decide_reopening, words_of
-from facts.services.review import accept
+from facts.services.review import accept, send_back
+from facts.services.rounds import close_round, conditions
 from facts.services.submission import submit
 from facts.vault import store
 from facts.vault.models import SealedAnswers, SealedText
@@ -158,3 +159,46 @@ def test_the_reason_lies_sealed_and_in_no_event(town, accepted, analyst):
 
     assert WHY.encode() not in bytes(SealedText.objects.get(place=f"reopening:{wish.pk}").payload)
     assert not any(WHY in str(detail) for detail in Event.objects.values_list("detail", flat=True))
+
+
+def test_what_was_accepted_counts_where_the_round_closes_before_anything_new_was_handed_in(town, accepted, analyst):
+    Flag.objects.create(ret=accepted, version=1, rule="X01", severity="warn", question="UC01")
+    decide_reopening(ask_reopening(accepted, by=town.supervisor, reason=WHY), by=analyst, grant=True)
+    accepted.refresh_from_db()
+    save_answers(accepted, {"UC06": "90000"}, by=town.entry, expected_revision=accepted.revision)
+    assert "Opened again and not handed in anew: 1." in " ".join(one["text"] for one in conditions(town.round))
+
+    close_round(town.round, by=analyst)
+
+    accepted.refresh_from_db()
+    assert (accepted.state, accepted.version) == ("locked", 1)
+    assert Return.objects.counted().filter(pk=accepted.pk).exists()
+    assert Event.objects.get(action="return.stands").detail == {"was": "reopened", "version": 1}
+    assert Flag.objects.filter(ret=accepted, version=1).exists() and Reopening.objects.get().state == "granted"
+
+
+def test_what_came_back_after_a_new_version_is_counted_in_words_and_stays(town, accepted, analyst):
+    decide_reopening(ask_reopening(accepted, by=town.supervisor, reason=WHY), by=analyst, grant=True)
+    accepted.refresh_from_db()
+    submit([accepted], by=town.head, certified_name="A. Person")
+    send_back(accepted, by=town.supervisor, reason="Please look at sales again.")
+    assert "handed in anew and sent back: 1." in " ".join(one["text"] for one in conditions(town.round))
+
+    close_round(town.round, by=analyst)
+
+    accepted.refresh_from_db()
+    assert (accepted.state, accepted.version) == ("sent_back", 2)
+    assert not Event.objects.filter(action="return.stands").exists()
+
+
+def test_a_return_never_accepted_stays_sent_back(town, analyst):
+    rows = [Row(town.units[0].frame_id, UNIT, "row 2")]
+    ret = save_drafts(round_=town.round, schedule_code="UNIT", rows=rows, by=town.entry, channel="file").returns[0]
+    submit([ret], by=town.head, certified_name="A. Person")
+    send_back(ret, by=town.supervisor, reason="Please look at sales again.")
+    assert not any("pened again" in one["text"] for one in conditions(town.round))
+
+    close_round(town.round, by=analyst)
+
+    ret.refresh_from_db()
+    assert ret.state == "sent_back"

@@ -1,11 +1,16 @@
 """The life of a return: nothing is lost, nobody decides on their own work, a sealed version never changes."""
 
+import datetime as dt
+
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from core.audit.models import Event
 from core.base import Conflict, DomainError
+from core.jobs.models import Job
 from facts.models import Flag, Return, Round
+from facts.services import checking
 from facts.services.contexts import payloads
 from facts.services.drafts import explain, save_answers
 from facts.services.imports import Row, save_drafts
@@ -14,6 +19,7 @@ from facts.services.rounds import close_round
 from facts.services.submission import NotSubmittable, submit
 from facts.vault.models import SealedAnswers
 from facts.vault.store import open_answers
+from tests.factories import UnitFactory, seen_by_checks
 from tests.facts.valid_returns import UNIT
 
 
@@ -188,14 +194,49 @@ def test_submitting_many_is_all_or_nothing(town):
 
 
 def test_ten_returns_cost_no_more_queries_than_two(town, django_assert_max_num_queries):
-    from tests.factories import UnitFactory
-
     town.units += [UnitFactory(cluster=town.cluster) for _ in range(7)]
     returns = [draft(town, unit=number) for number in range(10)]
     with django_assert_max_num_queries(40):
         submit(returns, by=town.head, certified_name="A. Person")
+    seen_by_checks(*returns)
     with django_assert_max_num_queries(20):
         accept(returns, by=town.supervisor)
+
+
+def test_what_no_check_has_seen_is_checked_before_it_is_accepted(town):
+    """No worker is there: accepting checks the small cluster itself, and what speaks then stops it."""
+    first, second = draft(town), draft(town, unit=1)  # two equal returns
+    submit([first, second], by=town.head, certified_name="A. Person")
+
+    with pytest.raises(DomainError, match="critical flag"):
+        accept([first], by=town.supervisor)
+
+    assert set(Return.objects.values_list("state", "checked_version")) == {("submitted", 1)}
+    assert Flag.objects.filter(ret=first, rule="X09", severity="critical").exists()
+
+
+def test_a_version_that_no_check_has_seen_needs_a_reason(town):
+    returns = [draft(town), draft(town, unit=1)]
+    submit(returns, by=town.head, certified_name="A. Person")
+    Job.objects.update(state="running", attempt=1, lease_until=timezone.now() + dt.timedelta(minutes=5))  # a worker's
+
+    with pytest.raises(DomainError, match="The checks of this version are still running; try again in a moment"):
+        accept(returns[:1], by=town.supervisor)
+    with pytest.raises(DomainError, match="The checks of 2 of these 2 returns are still running"):
+        accept(returns, by=town.supervisor)
+    accept(returns[:1], by=town.supervisor, override_reason="Seen the books at the works.")
+
+    assert Return.objects.get(pk=returns[0].pk).state == "accepted"
+    assert Event.objects.get(action="return.accepted").detail["unchecked_override"] is True
+
+
+def test_a_large_cluster_is_left_to_the_worker(town, monkeypatch):
+    monkeypatch.setattr(checking, "AT_ONCE", 1)
+    returns = [draft(town), draft(town, unit=1)]
+    submit(returns, by=town.head, certified_name="A. Person")
+
+    with pytest.raises(DomainError, match="still running"):
+        accept(returns[:1], by=town.supervisor)
 
 
 def test_a_version_that_nobody_looked_at_is_not_accepted(town):

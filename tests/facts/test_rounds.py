@@ -23,7 +23,7 @@ from facts.services.imports import Row, save_drafts
 from facts.services.instruments import register_instrument
 from facts.services.review import accept, send_back
 from facts.services.submission import submit
-from tests.factories import ClusterFactory, OrganisationFactory, Town, UnitFactory, open_round, person
+from tests.factories import ClusterFactory, OrganisationFactory, Town, UnitFactory, open_round, person, seen_by_checks
 from tests.facts.valid_returns import UNIT
 
 REASON = "The strike kept the offices closed."
@@ -582,6 +582,7 @@ def test_a_median_is_told_of_ten_returns_and_not_of_nine(reachable):
 def test_the_board_counts_each_cluster(town):
     begun, handed, done = draft(town), draft(town, 1), draft(town, 2)
     submit([handed, done], by=town.head, certified_name="A. Person")
+    seen_by_checks(done)
     accept([done], by=town.supervisor)
 
     (line,) = board(town.round, type(town.cluster).objects.filter(pk=town.cluster.pk))

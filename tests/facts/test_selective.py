@@ -20,7 +20,7 @@ from facts.services.priority import prioritise, request_priority
 from facts.services.review import accept
 from facts.services.submission import NotSubmittable, submit
 from facts.services.values import definitions
-from tests.factories import Town, UnitFactory, open_round, person
+from tests.factories import Town, UnitFactory, open_round, person, seen_by_checks
 from tests.facts.valid_returns import UNIT
 
 
@@ -195,6 +195,7 @@ def hand_in(town, round_, changes=None, factor=1.0, accepted=False):
         assert not any(problem.is_hard for found in refusal.problems.values() for problem in found), refusal.problems
         explain(returns, {pk: {p.rule: "Looked at (test)." for p in found} for pk, found in refusal.problems.items()})
         submit(returns, by=town.head, certified_name="A. Person")
+    seen_by_checks(*returns)
     if accepted:
         accept(returns, by=person("supervisor", town.agency))
     return {ret.subject: ret for ret in returns}

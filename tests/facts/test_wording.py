@@ -30,7 +30,7 @@ def test_what_is_shown_grouped_is_read_as_the_same_figure(amount, currency):
         (100000, "BDT", "1,00,000"),
         (999, "INR", "999"),
         (1000, "NPR", "1,000"),
-        (-1234567.5, "LKR", "-12,34,567.5"),
+        (-1234567.5, "LKR", "−12,34,567.5"),
         (0, "INR", "0"),
     ],
 )

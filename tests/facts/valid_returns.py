@@ -214,8 +214,10 @@ LOOKUPS = Lookups(
 
 def context(schedule: str, *, prev: dict[str, Any] | None = None, values: dict[str, Any] | None = None) -> Context:
     """The context of a sound return, with changes."""
+    before = PREVIOUS[schedule] | (prev or {})
     return Context(
-        prev=PREVIOUS[schedule] | (prev or {}),
+        prev=before,
+        shown_prev=before,
         ref_year=2024,
         fy_end=date(2025, 3, 31),
         today=date(2025, 6, 15),

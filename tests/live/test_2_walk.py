@@ -143,6 +143,8 @@ def test_two_analysts_close_compute_and_publish_and_the_ranking_shows_it(stand, 
         page.goto("/workspace/editions/close-round/?round=2026")
         page.get_by_role("button", name="Confirm: close the round").click()
         assert stand.value("SELECT state FROM facts_round WHERE year = 2026") == "closed"
+    checks = "SELECT count(*) FROM jobs_job WHERE kind LIKE 'facts.check_%' AND state IN ('queued', 'running')"
+    until(lambda: stand.value(checks) == 0, 120, "the checks that closing asked for are done")
     with signed_in("demo-analyst") as page:
         page.goto("/workspace/editions/")
         row = page.locator("form", has=page.locator("input[name=round][value='2026']")).first

@@ -297,11 +297,11 @@ def test_a_block_of_cells_is_pasted_into_the_units_table(place, stored, signed_i
         text = "25\t15\t10\nabout ten\t6\t4\n99\t1\t1"
         page.evaluate(PASTE, text)
         expect(page.locator("[data-grid-note]")).to_have_text(
-            "6 cells filled. 3 values had no cell to go to: not asked there, or beyond this page."
+            "5 cells filled, 1 refused. 3 values had no cell to go to: not asked there, or beyond this page."
         )
         wrong = page.locator(f"#c{units[5]}_UB01")
         expect(wrong).to_have_value("about ten")
-        expect(page.locator(f"td:has(#c{units[5]}_UB01) [data-error]")).to_contain_text("is not a number")
+        expect(page.locator(f"tr:has(#c{units[5]}_UB01) + tr")).to_contain_text("is not a number")
         expect(page.locator(f"td:has(#c{units[5]}_UB02)")).to_have_attribute("data-state", "saved")
         expect(page.locator(f"td:has(#c{units[4]}_UB03)")).to_have_attribute("data-state", "saved")
 
@@ -354,3 +354,70 @@ def test_a_slow_press_on_save_is_not_lost_to_a_message_that_comes_meanwhile(plac
         with page.expect_navigation():
             page.mouse.up()
         expect(page.locator("input[name=UD07]")).to_have_value("1")
+
+
+def test_one_click_goes_on_where_nothing_was_changed(place, signed_in):
+    with signed_in() as (page, context):
+        page.goto(block(place, 5, "UE"))
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save", exact=True).click()
+        assert page.url.endswith("/UE/")
+        with page.expect_navigation(url="**/UF/"):
+            page.get_by_role("button", name="Save and continue").click()
+        page.evaluate("window.isSamePage = true")
+        context.set_offline(True)
+        for _ in range(2):
+            page.get_by_role("button", name="Save and continue").click()
+            expect(page.locator("[data-line-text]")).to_contain_text("No connection.")
+            expect(page.locator("[data-line]")).to_be_in_viewport()
+        # The page still answers to the next press, and goes on once the line is back.
+        context.set_offline(False)
+        assert page.evaluate("window.isSamePage") and page.url.endswith("/UF/")
+        with page.expect_navigation(url="**/UG/"):
+            page.get_by_role("button", name="Save and continue").click()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_press_straight_after_typing_reaches_what_it_was_meant_for(place, signed_in, width):
+    with signed_in(width=width) as (page, _):
+        page.goto(block(place, 2, "UA"))
+
+        def press(target):
+            target.scroll_into_view_if_needed()
+            box = target.bounding_box()
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            page.mouse.down()
+            page.evaluate("new Promise((resolve) => { setTimeout(resolve, 90); })")  # a finger, not a script
+            page.mouse.up()
+
+        radios = page.locator("input[name=UA01]")
+        wanted = next(one for one in radios.all() if not one.is_checked())
+        text = page.locator("input[name=UA03]")
+        before = text.input_value()
+        text.fill(str(int(before) - 1))
+        press(wanted)
+        expect(wanted).to_be_checked()
+        expect(field(page, "UA01").locator("[data-state]")).to_contain_text("Saved")
+        expect(wanted).to_be_checked()
+
+        page.goto(block(place, 2, "UE"))
+        last = page.locator(".entry .question:not([hidden]) input[inputmode]").last
+        last.fill("1")
+        with page.expect_navigation():
+            press(page.get_by_role("button", name="Save", exact=True))
+        expect(last).to_have_value("1")
+
+
+def test_what_is_left_to_mend_is_said_on_the_next_page(place, signed_in):
+    with signed_in() as (page, _):
+        page.goto(block(place, 0, "UB"))
+        fill(page, "UB01", "21")
+        fill(page, "UB02", "30")
+        fill(page, "UB03", "8")  # 21 persons are not 30 and 8
+        expect(page.locator(".field__error:visible").first).to_contain_text("UB0")
+        page.get_by_role("button", name="Save and continue").click()
+        page.wait_for_url("**/UC/")
+        link = page.locator(".messages a")
+        expect(link).to_contain_text("to mend")
+        link.click()
+        page.wait_for_url("**/UB/#id_UB0*")

@@ -205,6 +205,9 @@ def test_signals_stay_with_the_data_team(client, far):
     assert "returns with the signal X05" not in association and "part=D7" not in association
     for user, status in ((far.head, 404), (far.staff, 404), (far.supervisor, 200)):
         assert page_of(client, user, "/workspace/standing/V/returns/?round=2025&part=D7").status_code == status
+    for user, digits in ((far.head, 0), (far.supervisor, 1)):
+        parts = {part["code"]: part["digits"] for part in page_of(client, user).context["parts"]}
+        assert (parts["D6"], parts["D7"], parts["D8"]) == (1, digits, digits)
 
 
 def test_another_associations_answers_are_not_told(client, far):
@@ -243,7 +246,7 @@ def test_each_part_leads_to_the_returns_behind_it(client, far):
     assert listed(far.head, "D1") == [True, True, True]
     assert listed(far.head, "D2") == [True, False, False]
     assert listed(far.head, "D3") == [True, False, False]  # what only the data team may know leads nowhere
-    assert listed(far.supervisor, "D3") == [True, True, False]
+    assert listed(far.supervisor, "D3") == [True, False, False]  # and D3 does not count it: D7 does
     assert listed(far.supervisor, "D7") == [False, True, False]
     assert listed(person("analyst"), "D5") == [False, False, False]
 

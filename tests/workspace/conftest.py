@@ -10,6 +10,7 @@ from django.test import Client
 from facts.models import Return
 from facts.services.imports import Row, save_drafts
 from facts.services.submission import submit
+from tests.factories import seen_by_checks
 from tests.facts.valid_returns import RETURNS
 
 
@@ -64,6 +65,7 @@ def submitted(town, drafted):
     def make(**changes) -> Return:
         ret = drafted(**changes)
         submit([ret], by=town.head, certified_name="A. Person")
+        seen_by_checks(ret)
         return ret
 
     return make

@@ -229,7 +229,7 @@ def test_many_saves_are_one_line_of_history_and_the_place_is_remembered(town, dr
     for code, text in (("UB08", "44"), ("UC04", "41"), ("UC05", "11")):
         save_fields(ret, {code: text}, {code: {"UB08": "30", "UC04": "40", "UC05": "10"}[code]}, by=town.entry, scale=1)
 
-    lines = history_of(ret, for_user=town.entry, with_openings=True)
+    lines = history_of(ret, for_user=town.entry, with_openings=True, with_fields=True)
 
     assert [line["text"] for line in lines if line["title"].startswith("Answers saved")] == ["UB08, UC04, UC05"]
     assert left_off(ret, by=town.entry).section.code == "UC"

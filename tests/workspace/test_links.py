@@ -12,7 +12,10 @@ from django.utils import timezone
 from core.policy.checks import routes
 from facts.models import FrameEntry, Return, Round, UnitLink
 from facts.services import links
+from facts.services.drafts import explain
 from facts.services.imports import Row, save_drafts
+from facts.services.reading import draft_of, judged
+from facts.services.submission import submit
 from tests.factories import OrganisationFactory, Town, person
 from tests.facts.valid_returns import UNIT
 
@@ -59,7 +62,7 @@ def test_looking_at_a_link_signs_nobody_in_and_uses_nothing_up(address, words, t
 def test_a_press_opens_the_one_return_for_three_hours(holder, town, words):
     assert holder.session.get_expiry_age() == links.SESSION_SECONDS == 3 * 3600
     hub = words(holder.get(holder.ret.get_absolute_url()))
-    assert town.units[0].frame_id in hub and "Let my association see my answers" in hub
+    assert town.units[0].frame_id in hub and "Let my association read what I hand in" in hub
     assert UnitLink.objects.get().used_at is not None
     assert Return.objects.get().channel == "link"
 
@@ -159,10 +162,39 @@ def test_answers_over_the_link_are_shown_to_nobody_of_the_association_until_it_i
     assert holder.ret.subject in words(head.get(reverse("facts:returns")))
 
     told = words(holder.post(reverse("facts:share", args=[holder.ret.pk]), {"shared": "1"}, follow=True))
-    assert f"{town.association.name} now sees your answers." in told
+    assert f"{town.association.name} may read what you hand in, not change it." in told
+    assert f"{town.association.name} may read what you handed in, not change it." in told  # the switch
+    assert head.get(section).status_code == 404  # a draft is nobody else's
+    ret.refresh_from_db()
+    submit([whole_return(ret)], by=UnitLink.objects.get().user, certified_name="Owner")
     assert FIGURE.search(words(head.get(section)))
+    hub = head.get(holder.ret.get_absolute_url())
+    assert section in hub.content.decode() and "Certify" not in words(hub)
+    for name in ("submit", "paper", "receipt-answers"):
+        assert head.get(reverse(f"facts:{name}", args=[ret.pk])).status_code == 404, name
+    assert head.post(section, {**answers, "UC01": "1"}).status_code == 404
     holder.post(reverse("facts:share", args=[holder.ret.pk]), {"shared": "0"})
     assert head.get(section).status_code == 404
+
+
+def whole_return(ret) -> Return:
+    """The return with what handing in reads, every soft check explained."""
+    ret = Return.objects.select_related("round__instrument", "cluster__country").get(pk=ret.pk)
+    points = judged(ret, draft_of(ret), by=None).points
+    explain([ret], {ret.pk: {one.rule: "It is so, and papers show it." for one in points}})
+    return ret
+
+
+def test_a_sealed_return_tells_its_association_not_which_questions_were_answered(holder, town, door, words):
+    ret = whole(town, UnitLink.objects.get().user)
+    code = re.compile(r"U[A-J]\d\d")
+    assert code.search(words(holder.get(ret.get_absolute_url())))
+    for state in ("draft", "submitted", "accepted"):
+        Return.objects.filter(pk=ret.pk).update(state=state)
+        reviewers = [] if state == "submitted" else [town.supervisor]  # who decides on it reads the answers
+        for who in (town.entry, town.head, town.staff, *reviewers):
+            hub = door(who).get(ret.get_absolute_url())
+            assert hub.status_code == 200 and not code.search(words(hub)), (state, who)
 
 
 def test_the_page_says_that_the_association_has_begun(town, words, drafted):
@@ -262,6 +294,46 @@ def test_a_file_of_links_is_for_the_head_of_who_collects(town, door):
     appoint(town.round, town.cluster, institute, by=town.supervisor, reason="It visits every workshop.")
     assert door(town.head).post(url, file).status_code == 404
     assert door(person("head", institute)).post(url, file).status_code == 200
+
+
+def test_the_head_cannot_open_a_sealed_return_by_a_second_link(holder, town, door, words):
+    head, url = door(town.head), reverse("facts:round-links", args=[town.round.year])
+    assert "opened: your agency replaces it" in words(head.get(url))
+
+    refused = words(head.post(url, {"unit": town.units[0].frame_id}, follow=True))
+
+    assert "Only the agency of its cluster can make a new one: ask its supervisor, and say why." in refused
+    assert UnitLink.objects.count() == 1
+    assert head.post(url, {"file": town.cluster.code})["X-Links"] == "2"
+    assert holder.get(holder.ret.get_absolute_url()).status_code == 200
+
+
+def test_the_supervisor_replaces_an_opened_link_and_the_firm_reads_that(holder, town, door, words):
+    url = reverse("facts:round-link", args=[town.round.year])
+    body = {"unit": town.units[0].frame_id, "reason": "The owner lost the telephone."}
+    for who in (town.head, town.entry, town.staff):
+        assert door(who).get(url).status_code == door(who).post(url, body).status_code == 403
+    assert door(Town(units=1).supervisor).post(url, body).status_code == 422
+    supervisor = door(town.supervisor)
+    assert "the answers behind the link are the firm's own" in words(supervisor.get(url))
+    assert "at least 10" in words(supervisor.post(url, {**body, "reason": "lost"}))
+    assert UnitLink.objects.count() == 1
+
+    made = supervisor.post(url, body)
+
+    token = re.search(r"/r/([\w-]{32})/", made.content.decode()).group(1)
+    firm = Client()
+    hub = words(firm.get(firm.post(reverse("facts:link", args=[token])).url))
+    assert "Personal link replaced" in hub and f"supervisor, {town.agency.name}" in hub
+    assert hub.count("Personal link opened") == 2
+    assert "telephone" not in hub
+
+
+def test_the_landing_page_says_who_hands_the_link_out_and_that_openings_are_listed(address, town, words):
+    page = words(Client().get(address))
+
+    assert f"{town.association.name} hands this link out. Open it yourself" in page
+    assert "every opening is listed" in page
 
 
 def test_a_unit_outside_the_sample_has_no_link_to_make(town, door, words):

@@ -4,17 +4,21 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from core.audit.models import Event
 from facts.forms import typed
 from facts.models import Return
+from facts.services import links
+from facts.services.collectors import appoint
 from facts.services.drafts import save_answers
 from facts.services.instruments import schedule
 from facts.services.reading import draft_of, open_for
 from facts.services.review import send_back
 from facts.services.submission import NotSubmittable, submit
+from tests.factories import OrganisationFactory, open_round, person
 
 
 def section(ret, code: str) -> str:
@@ -64,12 +68,16 @@ def test_what_the_page_showed_and_was_left_alone_is_not_written_again(town, door
     assert ret.revision == 1
 
 
-def test_a_hard_failure_is_shown_in_the_validators_words_and_stops_the_way_on(town, door, drafted, words):
+def test_a_hard_failure_is_shown_in_the_validators_words_and_named_on_the_next_page(town, door, drafted, words):
     ret = drafted()
     client = door(town.entry)
 
-    answer = client.post(section(ret, "UB"), sent(ret, {"UB01": "21"}, go_on="1"))
-    assert answer.url == section(ret, "UB")
+    every = " ".join(code for code in schedule("1.0", "UNIT").questions if code.startswith("UB"))
+    answer = client.post(section(ret, "UB"), sent(ret, {"UB01": "21"}, go_on="1") | {"codes": every})
+    assert answer.url == section(ret, "UC")
+    following = client.get(answer.url).content.decode()
+    assert f'href="{section(ret, "UB")}#id_UB01"' in following
+    assert "1 answer to mend in " in following
 
     ret.refresh_from_db()
     with pytest.raises(NotSubmittable) as refusal:
@@ -336,9 +344,85 @@ def test_the_list_costs_the_same_for_one_or_many(
     client = door(town.head)
     client.get(reverse("facts:returns"))
     drafted()
-    with django_assert_max_num_queries(13) as captured:
+    with django_assert_max_num_queries(14) as captured:
         client.get(reverse("facts:returns"))
     for unit in (1, 2):
         drafted(unit=unit)
     with django_assert_num_queries(len(captured)):
         client.get(reverse("facts:returns"))
+
+
+# --- last year's figures, to who may read them -------------------------------------------------------
+
+
+@pytest.fixture
+def last_year(town, drafted):
+    """The first unit's accepted return of last round, typed by its association, and a draft of this round."""
+    earlier = open_round(2025)
+    before = drafted(UC01=7_654_321)
+    Return.objects.filter(pk=before.pk).update(round=earlier)
+    before = Return.objects.select_related("round__instrument", "cluster__country").get(pk=before.pk)
+    submit([before], by=town.head, certified_name="A. Person")
+    Return.objects.filter(pk=before.pk).update(state="locked")
+    return before, drafted(UC01=900)
+
+
+LAST = re.compile("7,?6,?5,?4,?3,?2,?1")  # however its digits are grouped
+
+
+def pages_of(client, ret) -> dict[str, str]:
+    """Every door that shows a draft beside last year: form, grid, hub, check, answer of a save."""
+    body = {"revision": ret.revision, "scale": 1, "answers": {"UC01": "901"}, "was": {"UC01": "900"}, "check": True}
+    saved = client.post(reverse("facts:answers", args=[ret.pk]), body, content_type="application/json")
+    assert saved.status_code == 200 and "UC01" in saved.json()["fields"]
+    addresses = {
+        "form": section(ret, "UC") + "?check=1",
+        "grid": reverse("facts:grid") + "?block=UC",
+        "hub": reverse("facts:return", args=[ret.pk]),
+        "check": reverse("facts:check", args=[ret.pk]),
+    }
+    pages = {name: client.get(address) for name, address in addresses.items()}
+    assert {page.status_code for page in pages.values()} == {200}
+    return {name: page.content.decode() for name, page in pages.items()} | {"saved": saved.content.decode()}
+
+
+def test_last_years_figures_stand_where_the_association_typed_them(town, door, last_year):
+    _, ret = last_year
+    pages = pages_of(door(town.entry), ret)
+
+    assert LAST.search(pages["form"]) and LAST.search(pages["grid"])
+    assert re.search(r'data-before="[^"]+"', pages["form"])
+
+
+@pytest.mark.parametrize("collects", ["the association", "an institute"])
+def test_last_years_sealed_figures_stand_nowhere_before_others(town, door, last_year, collects):
+    before, ret = last_year
+    user = town.entry
+    if collects == "an institute":  # last year's was typed by the association, this year another one collects
+        institute = OrganisationFactory()
+        user = person("entry", institute)
+        appoint(town.round, town.cluster, institute, by=town.supervisor, reason="It visits every workshop.")
+    else:  # its firm filed it over its own link
+        Return.objects.filter(pk=before.pk).update(collector=None)
+    client = door(user)
+
+    for name, page in pages_of(client, ret).items():
+        assert not LAST.search(page), name
+        assert "last round =" not in page, name
+        assert not re.search(r'data-before="[^"]+"', page), name
+
+    ret.refresh_from_db()
+    client.post(section(ret, "UC"), {"codes": "UC01", "scale": 1, "was:UC01": "901", "UC01": "901", "same": "UC01"})
+    assert draft_of(ret)["answers"]["UC01"] == 901  # the button answers nothing that one may not read
+    guess = {"answers": {"UC01": "7654321"}, "was": {"UC01": "901"}, "confirmed": ["UC01"], "scale": 1, "revision": 1}
+    client.post(reverse("facts:answers", args=[ret.pk]), guess, content_type="application/json")
+    assert draft_of(ret)["confirmed"] == []  # and the mark does not tell that a guess is right
+
+
+def test_who_comes_in_by_the_units_link_sees_what_the_unit_said_last_year(town, last_year):
+    before, ret = last_year
+    Return.objects.filter(pk=before.pk).update(collector=None)
+    client = Client()
+    client.post(reverse("facts:link", args=[links.make_link(town.units[0], town.round, by=town.head)]))
+
+    assert LAST.search(client.get(section(ret, "UC")).content.decode())

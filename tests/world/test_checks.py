@@ -32,7 +32,9 @@ def test_every_round_was_checked_whole():
         handed_in = Return.objects.filter(round=round_, schedule="UNIT", version__gt=0)
         assert not handed_in.filter(checked_version=0).exists()
         run = CheckRun.objects.get(round=round_, cluster=None)
-        assert run.counts["returns"] == handed_in.count()
+        # Closing checks once more, without what was sent back and did not come again.
+        seen = handed_in.exclude(state="sent_back") if round_.state == "closed" else handed_in
+        assert run.counts["returns"] == seen.count()
         assert run.counts["failed"] == 0
 
 

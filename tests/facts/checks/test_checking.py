@@ -302,7 +302,52 @@ def test_a_return_handed_in_while_a_run_is_under_way_asks_again(place, monkeypat
     assert not Return.objects.filter(round=place.round, version=2, checked_version__lt=2).exists()
 
 
+def test_a_return_that_cannot_be_opened_is_not_asked_for_again_and_again(place):
+    Return.objects.filter(pk=place.returns[1].pk).update(version=3)  # no such version lies in the vault
+
+    ledger.run(checking.request_check(place.round, place.cluster.pk).pk, heartbeat=False)
+
+    assert Return.objects.get(pk=place.returns[1].pk).checked_version == 0
+    assert not Job.objects.filter(kind=checking.KIND, state="queued").exists()
+
+
 # --- asked for
+
+
+def test_a_wish_is_repeated_where_the_job_that_was_open_ended_before_the_commit(
+    town, django_capture_on_commit_callbacks
+):
+    drafts = save_drafts(
+        round_=town.round,
+        schedule_code="UNIT",
+        rows=[Row(town.units[0].frame_id, UNIT, "row 2")],
+        by=town.entry,
+        channel="file",
+    ).returns
+    earlier = checking.request_check(town.round, town.cluster.pk)
+    with django_capture_on_commit_callbacks() as after:
+        submit(drafts, by=town.head, certified_name="A. Person")
+    # The job looked before the commit, so it saw nothing of the return.
+    Job.objects.filter(pk=earlier.pk).update(state="done")
+    assert not Job.objects.filter(kind=checking.KIND, state="queued").exists()
+
+    for callback in after:
+        callback()
+    for callback in after:  # once more: the wish that waits is found
+        callback()
+
+    assert Job.objects.filter(kind=checking.KIND, state="queued").count() == 1
+
+
+def test_how_far_the_checks_of_a_round_are_is_said_in_words(place):
+    assert checking.checks_running(place.round) == ""
+    one = checking.request_check(place.round, place.cluster.pk)
+    assert checking.checks_running(place.round) == "1 cluster to go"
+    whole = checking.check_round(place.round)
+    Job.objects.filter(pk=whole.pk).update(done=12, total=24)
+    assert checking.checks_running(place.round) == "12 of 24 clusters"
+    Job.objects.filter(pk__in=[one.pk, whole.pk]).update(state="done")
+    assert checking.checks_running(place.round) == ""
 
 
 def test_handing_in_asks_for_one_check_of_the_cluster(town):
