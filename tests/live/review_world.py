@@ -20,7 +20,7 @@ def build() -> dict:
     from facts.services.reopening import ask_reopening
     from facts.services.review import accept
     from facts.services.submission import submit
-    from tests.factories import Town, person
+    from tests.factories import Town, person, seen_by_checks
     from tests.facts.valid_returns import RETURNS
 
     town = Town(units=15)
@@ -45,6 +45,7 @@ def build() -> dict:
     assert not outcome.refused, [str(problem) for problem in outcome.refused]
     returns = sorted(outcome.returns, key=lambda ret: ret.subject)
     submit(returns, by=town.head, certified_name="A. Head")
+    seen_by_checks(*returns)  # firms as equal as these would be held as duplicates
     accepted, waiting = returns[:12], returns[12:]
     accept(accepted, by=town.supervisor)
     Flag.objects.create(ret=waiting[0], version=1, rule="X01", severity="critical", question="UC01", score=30)
