@@ -1,27 +1,17 @@
 """`make bench`: each figure beside its floor, measured in the same run on this machine. Prints tables; asserts nothing.
 
-python -m bench [engine] [indicators] [returns] [pages] [autosave] [scale]
+python -m bench [engine] [montecarlo] [edition] [indicators] [returns] [pages] [autosave] [scale]
 """
 
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+
+from bench import best
 
 os.environ.setdefault("OBSERVATORY_VAR", tempfile.mkdtemp(prefix="observatory-bench-"))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observatory.settings")
-
-
-def best(work: Callable[[], object], times: int = 3) -> float:
-    """Seconds of the quickest of a few runs."""
-    took = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - start)
-    return min(took)
 
 
 def table(title: str, rows: list[tuple[str, float, float]]) -> None:
@@ -32,38 +22,24 @@ def table(title: str, rows: list[tuple[str, float, float]]) -> None:
 
 
 def engine() -> None:
-    """Index of 6,000 units × 100 indicators; floor: one pass of NumPy over the same table per step."""
-    import numpy as np
-    import pandas as pd
+    from bench import engine as of_engine
 
-    from cci.engine import compute
+    of_engine.run()
 
-    rng = np.random.default_rng(1)
-    units, indicators = 6000, 100
-    values = pd.DataFrame(rng.lognormal(size=(units, indicators)), columns=[f"i{n:03d}" for n in range(indicators)])
-    values = values.mask(rng.random(values.shape) < 0.05)
-    data = values.assign(uCode=[f"u{n:05d}" for n in range(units)])
-    rows = [(1, code, f"d{n // 5:02d}", 1, 1.0) for n, code in enumerate(values.columns)]
-    rows += [(2, f"d{n:02d}", f"p{n // 4}", 1, 1.0) for n in range(20)]
-    rows += [(3, f"p{n}", "Index", 1, 1.0) for n in range(5)] + [(4, "Index", "", 1, 1.0)]
-    meta = pd.DataFrame(rows, columns=["Level", "iCode", "Parent", "Direction", "Weight"])
-    config = {
-        "normalise": {"method": "min_max", "lower": 1, "upper": 100},
-        "aggregate": {"method": ["arithmetic_mean", "arithmetic_mean", "geometric_mean"], "min_available": 0.5},
-        "rank": {},
-    }
-    matrix = values.to_numpy()
 
-    def floor():
-        low, high = np.nanmin(matrix, axis=0), np.nanmax(matrix, axis=0)
-        scaled = (matrix - low) / (high - low) * 99 + 1
-        dimensions = np.nanmean(scaled.reshape(units, 20, 5), axis=2)
-        return np.exp(np.log(dimensions.reshape(units, 5, 4).mean(axis=2)).mean(axis=1)).argsort()
+def montecarlo() -> None:
+    from bench import montecarlo as of_montecarlo
 
-    table(
-        "Index engine, 6,000 × 100",
-        [("scale, join, rank; floor: bare NumPy", best(lambda: compute(data, meta, config)), best(floor))],
-    )
+    of_montecarlo.run()
+
+
+def edition() -> None:
+    import django
+
+    django.setup()
+    from bench import edition as of_edition
+
+    of_edition.run()
 
 
 def returns() -> None:
@@ -156,6 +132,8 @@ def autosave() -> None:
 
 BENCHES = {
     "engine": engine,
+    "montecarlo": montecarlo,
+    "edition": edition,
     "indicators": indicators,
     "returns": returns,
     "pages": pages,

@@ -9,7 +9,6 @@ They read no frame, match no unit with its return a year earlier, weigh nothing 
 """
 
 import json
-import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import fields
@@ -17,18 +16,10 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 
+from bench import best
+
 SIZES = (100_000, 1_000_000)
 ROUNDS = (2024, 2025)
-
-
-def best(work: Callable[[], object], times: int) -> float:
-    """Seconds of the quickest of a few runs."""
-    took = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - start)
-    return min(took)
 
 
 def tables_of(returns: int):

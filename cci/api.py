@@ -10,6 +10,7 @@ from facts.models import IndicatorValue
 
 from .filtersets import LATEST, IndicatorValueFilterSet, RankingFilterSet, ScoreFilterSet
 from .models import Edition, Score, Standing
+from .partial import CAPACITY, PERFORM
 from .serializers import (
     INDEX,
     EditionSerializer,
@@ -71,13 +72,13 @@ RANKED = Standing.objects.filter(edition=OuterRef("edition"), cluster=OuterRef("
 
 
 class ScoreViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
-    """Scores of ranked clusters on the index, its pillars and their dimensions."""
+    """Scores of ranked clusters on the index, its two partial indices, its pillars and their dimensions."""
 
     queryset = (
         Score.objects.filter(Exists(RANKED), cluster__is_published=True)
         .select_related("edition", "cluster")
         .only(
-            *("node", "value", "rank", "n_ranked", "rank_low", "rank_high", "coverage"),
+            *("node", "value", "rank", "n_ranked", "rank_low", "rank_high", "coverage", "contribution"),
             *("edition__label", "edition__is_synthetic", "cluster__code"),
         )
     )
@@ -119,7 +120,7 @@ class RankingViewSet(ScopedQuerysetMixin, viewsets.ReadOnlyModelViewSet):
         for score in Score.objects.filter(
             edition__in={standing.edition_id for standing in standings},
             cluster__in=[standing.cluster_id for standing in standings],
-            node__in=[INDEX, *pillar_codes()],
+            node__in=[INDEX, PERFORM, CAPACITY, *pillar_codes()],
         ):
             nodes.setdefault((score.edition_id, score.cluster_id), {})[score.node] = score
         for standing in standings:

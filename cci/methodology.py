@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -23,8 +24,10 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 class Method:
     """Everything that makes an index out of indicator values.
 
-    goalposts : columns iCode, transform, lo, hi, direction. reliability : who may be ranked; its file stands in
-    `content` too. digest : SHA-256 over all files it consists of.
+    goalposts : columns iCode, transform, lo, hi, direction, of the whole set. peer_goalposts : the same with `group`,
+    the ISIC division whose clusters are measured by them instead (rule N2); indicators without a row there keep those
+    of the whole set. reliability : who may be ranked; its file stands in `content` too. digest : SHA-256 over all
+    files it consists of.
     """
 
     version: str
@@ -35,6 +38,7 @@ class Method:
     digest: str
     content: dict[str, Any]
     goalposts: pd.DataFrame
+    peer_goalposts: pd.DataFrame
     definitions: Definitions
     reliability: Rules
 
@@ -45,6 +49,20 @@ class Method:
     @property
     def imputation(self) -> Rule:
         return Rule.read(self.content["imputation"])
+
+    @property
+    def pillar_weights(self) -> np.ndarray:
+        return np.array([node.weight for node in self.definitions.pillars])
+
+    @property
+    def floor(self) -> float:
+        """The least score of a pillar in the geometric mean."""
+        return float(self.engine_config["aggregate"]["floor"][-1])
+
+    def goalposts_for(self, division: str) -> pd.DataFrame:
+        """The goalposts that clusters of an ISIC division are measured by, one row an indicator."""
+        own = self.peer_goalposts[self.peer_goalposts["group"] == division].drop(columns="group")
+        return pd.concat([self.goalposts[~self.goalposts["iCode"].isin(own["iCode"])], own], ignore_index=True)
 
     @property
     def meta(self) -> pd.DataFrame:
@@ -68,6 +86,9 @@ def load_method(version: str) -> Method:
     definitions = load_definitions(FIXTURES / "indicators" / content["indicators"])
     rules = load_rules(content["reliability"])
     content["reliability"] = dict(rules.content)
+    posts = pd.read_csv(io.BytesIO(goalposts), dtype={"group": str}).fillna({"group": ""})
+    of_all = posts["group"] == ""
+    _refuse_peer_goalposts(posts[~of_all], content["peers"]["goalposts"])
     parts = text + goalposts + definitions.digest.encode() + rules.digest.encode()
     digest = hashlib.sha256(parts).hexdigest()
     return Method(
@@ -78,61 +99,74 @@ def load_method(version: str) -> Method:
         review_on=content["review_on"],
         digest=digest,
         content=content,
-        goalposts=pd.read_csv(io.BytesIO(goalposts)),
+        goalposts=posts[of_all].drop(columns="group").reset_index(drop=True),
+        peer_goalposts=posts[~of_all].reset_index(drop=True),
         definitions=definitions,
         reliability=rules,
     )
 
 
+def _refuse_peer_goalposts(posts: pd.DataFrame, allowed: list[str]) -> None:
+    strange = posts[~posts["iCode"].isin(allowed) | posts.duplicated(["iCode", "group"])]
+    for post in strange.itertuples():
+        raise ValueError(
+            f"Goalposts of {post.iCode} for division {post.group}: one row a division, and only for the indicators "
+            f"that [peers] names ({', '.join(allowed)}); mend the goalposts file."
+        )
+
+
 TRANSFORMS = {"linear": "lin", "log": "log", "log1p": "log1p", "fixed": "lin"}
 
 
-def derive_goalposts(inputs: pd.DataFrame, definitions: Definitions) -> pd.DataFrame:
-    """Goalposts by rule N1: the 5th and 95th percentile of the transformed values.
+def derive_goalposts(
+    inputs: pd.DataFrame,
+    definitions: Definitions,
+    divisions: Mapping[str, str] | None = None,
+    peers: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Goalposts by rules N1 and N2: the 5th and 95th percentile of the transformed values.
 
-    inputs : index inputs of the base rounds stacked, one column per indicator, NaN = missing. A `fixed` indicator
-    keeps 0 and 100. Raises ValueError for an indicator without two different values.
+    inputs : index inputs of the base rounds stacked, rows labelled by cluster, one column per indicator, NaN = missing.
+    A `fixed` indicator keeps 0 and 100. divisions : cluster → ISIC division. peers : the methodology's [peers]: for
+    its `goalposts` indicators, divisions of at least `least_for_goalposts` clusters that have values get rows of
+    their own, column `group`; there a `fixed` indicator takes its peers' percentiles too. Raises ValueError for an
+    indicator without two different values in the whole set; a division without them keeps the whole set's.
     """
+    division_of = np.array([(divisions or {}).get(str(code), "") for code in inputs.index])
     rows = []
     for indicator in definitions.indicators:
-        transform = TRANSFORMS[indicator.transform]
-        values = inputs[indicator.code].dropna().to_numpy(dtype=float)
-        if indicator.transform == "fixed":
-            lo, hi = 0.0, 100.0
-        else:
-            scaled = {
-                "lin": values,
-                "log": np.log(values[values > 0]),
-                "log1p": np.log1p(values[values > -1]),
-            }[transform]
-            lo, hi = (float(q) for q in np.quantile(scaled, [0.05, 0.95])) if len(scaled) else (0.0, 0.0)
-            if not hi > lo:
-                raise ValueError(f"{indicator.code} has no spread in the base rounds; it needs goalposts by hand.")
-        rows.append((indicator.code, transform, float(f"{lo:.8g}"), float(f"{hi:.8g}"), indicator.direction))
-    return pd.DataFrame(rows, columns=["iCode", "transform", "lo", "hi", "direction"])
+        ends = _ends(inputs[indicator.code], indicator.transform)
+        if ends is None:
+            raise ValueError(f"{indicator.code} has no spread in the base rounds; it needs goalposts by hand.")
+        rows.append((indicator, ends, ""))
+        if peers is None or indicator.code not in peers["goalposts"]:
+            continue
+        there = inputs[indicator.code].notna().to_numpy()
+        for division in sorted(set(division_of) - {""}):
+            here = inputs.loc[there & (division_of == division), indicator.code]
+            scale = "linear" if indicator.transform == "fixed" else indicator.transform
+            if here.index.nunique() >= peers["least_for_goalposts"] and (own := _ends(here, scale)):
+                rows.append((indicator, own, division))
+    rows.sort(key=lambda row: row[2])  # the whole set first
+    return pd.DataFrame(
+        [
+            (one.code, TRANSFORMS[one.transform], float(f"{lo:.8g}"), float(f"{hi:.8g}"), one.direction, group)
+            for one, (lo, hi), group in rows
+        ],
+        columns=["iCode", "transform", "lo", "hi", "direction", "group"],
+    )
 
 
-def draw_weights(weights: np.ndarray, draws: int, concentration: float, seed: int) -> np.ndarray:
-    """Draw pillar weights from a Dirichlet distribution with parameters `concentration` × base weight (framework
-    §12.4 c): (draws, n_pillars), each row adds up to 1. weights : (n_pillars,), sum 1. Deterministic for a seed."""
-    return np.random.default_rng(seed).dirichlet(concentration * weights, size=draws)
-
-
-def rank_quantiles(pillars: np.ndarray, weights: np.ndarray, floor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """The 5 % and 95 % quantile of each cluster's rank over draws, whole numbers (n_clusters,).
-
-    pillars : (n_replicates, n_clusters, n_pillars), all present. weights : (n_draws, n_pillars). Draw d takes row
-    d mod n of each, so many times as the longer of the two has rows. The index is the weighted geometric mean of
-    pillars not below `floor`.
-    """
-    if not pillars.shape[1]:
-        return np.zeros(0, dtype=int), np.zeros(0, dtype=int)
-    logs = np.log(np.maximum(pillars, floor))
-    ranks = np.empty((max(len(pillars), len(weights)), pillars.shape[1]), dtype=int)
-    for draw in range(len(ranks)):
-        # The sum runs pillar by pillar, so that one cluster's score does not depend on how many others there are.
-        row = np.exp((logs[draw % len(pillars)] * weights[draw % len(weights)]).sum(axis=1))
-        # Sorted once a draw: a comparison of every pair would take draws × n × n cells.
-        ranks[draw] = 1 + len(row) - np.searchsorted(np.sort(row), row * (1 + 1e-12), side="right")
-    low, high = np.quantile(ranks, [0.05, 0.95], axis=0, method="inverted_cdf")
-    return low.astype(int), high.astype(int)
+def _ends(column: pd.Series, transform: str) -> tuple[float, float] | None:
+    """Low and high on the transformed scale; None where they are one."""
+    if transform == "fixed":
+        return 0.0, 100.0
+    values = column.dropna().to_numpy(dtype=float)
+    if transform == "log":
+        values = np.log(values[values > 0])
+    elif transform == "log1p":
+        values = np.log1p(values[values > -1])
+    if not len(values):
+        return None
+    lo, hi = (float(end) for end in np.quantile(values, [0.05, 0.95]))
+    return (lo, hi) if hi > lo else None

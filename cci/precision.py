@@ -12,28 +12,57 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cci.engine import compute
 from facts.indicators.compute import Round, joined_inputs
+from facts.indicators.parallel import in_order
 from facts.indicators.resampling import replicated_between
 from facts.indicators.tables import Tables
 
-from .methodology import Method, draw_weights, rank_quantiles
+from .bands import band_numbers
+from .draws import draw_weights, drawn_ranks, rank_quantiles, ranks_inside, share_ahead
+from .methodology import Method
+from .scoring import ReplicateScores
 
 SOURCES = ("joint", "firms", "weights")
 TOP = "CCI"
-PART = 16_384  # units scored together: the engine runs once over their clusters × replicates
+PART = 16_384  # units worked on together, by one thread: their clusters × replicates take some 50 MB to score
 
 
 @dataclass(frozen=True)
 class Precision:
     """values : standard error of each indicator value, cluster × indicator, NaN where the value is missing or no firm
     enters. scores : standard error of each score, cluster × node, NaN where missing. intervals : of ranked clusters,
-    low and high of the rank by both sources. report : both sources apart, for the edition's report."""
+    low and high of the rank by both sources. report : both sources apart, for the edition's report. ranks : of ranked
+    clusters in every joint draw, (draws, n_ranked) in the order of `intervals`; by_weights : the same where only the
+    pillar weights are drawn."""
 
     values: pd.DataFrame
     scores: pd.DataFrame
     intervals: pd.DataFrame
     report: dict
+    ranks: np.ndarray
+    by_weights: np.ndarray
+
+    def ahead_of_next(self, order: Sequence[str]) -> pd.Series:
+        """The share of joint draws in which each cluster stands before the next one; NaN for the last.
+
+        order : ranked clusters, the best first.
+        """
+        columns = self.intervals.index.get_indexer(pd.Index(order))
+        found = np.full(len(order), np.nan)
+        found[:-1] = share_ahead(self.ranks, columns[:-1], columns[1:])
+        return pd.Series(found, index=pd.Index(order))
+
+    def among(self, members: Sequence[str], ranks: pd.Series) -> pd.DataFrame:
+        """Rank, interval and band of some ranked clusters counted among themselves: columns rank, low, high, band.
+
+        ranks : of the whole edition. The draws are ranked anew inside the group.
+        """
+        columns = self.intervals.index.get_indexer(pd.Index(members))
+        own = ranks_inside(ranks[list(members)].to_numpy()[None])[0]
+        low, high = rank_quantiles(ranks_inside(self.ranks[:, columns]))
+        index = pd.Index(members)
+        found = pd.DataFrame({"rank": own, "low": np.minimum(low, own), "high": np.maximum(high, own)}, index=index)
+        return found.assign(band=band_numbers(found["rank"], found))
 
 
 def precision_of(
@@ -43,15 +72,19 @@ def precision_of(
     method: Method,
     scores: pd.DataFrame,
     ranked: Sequence[str],
+    divisions: Mapping[str, str] | None = None,
 ) -> Precision:
     """Standard errors and rank intervals of an edition.
 
     by_round : the values of each round that enters, as `compute_round` gives them and as they are admitted: what is
     missing there stays missing in every replicate. scores : cluster × node. ranked : the clusters that have ranks.
+    divisions : cluster → ISIC division, for the goalposts.
     """
     settings, pillars = method.content["uncertainty"], [node.code for node in method.definitions.pillars]
     replicates = settings["replicates"]
-    values, nodes, drawn_pillars, failed = _resampled(tables, by_round, round_year, method, scores, replicates)
+    values, nodes, drawn_pillars, failed = _resampled(
+        tables, by_round, round_year, method, scores, replicates, divisions or {}
+    )
     rows = [tables.codes.index(code) for code in ranked]
     nominal = scores.loc[list(ranked), pillars].to_numpy(dtype=float)
     firms = drawn_pillars[:, rows]
@@ -59,15 +92,16 @@ def precision_of(
     lost = np.isnan(firms)
     failed += int(lost.any(axis=2).sum())
     firms = np.where(lost, nominal, firms)
-    base = np.array([node.weight for node in method.definitions.pillars])
+    base, floor = method.pillar_weights, method.floor
     drawn = draw_weights(base, settings["draws"], settings["concentration"], round_year * settings["seed_per_round"])
-    floor = float(method.engine_config["aggregate"]["floor"][-1])
+    joint = drawn_ranks(firms, drawn, floor)
+    by_weights = drawn_ranks(nominal[None], drawn, floor)
     sources = {
-        "joint": rank_quantiles(firms, drawn, floor),
-        "firms": rank_quantiles(firms, base[None], floor),
-        "weights": rank_quantiles(nominal[None], drawn, floor),
+        "joint": rank_quantiles(joint),
+        "firms": rank_quantiles(drawn_ranks(firms, base[None], floor)),
+        "weights": rank_quantiles(by_weights),
     }
-    ranks = rank_quantiles(nominal[None], base[None], floor)[0]
+    ranks = drawn_ranks(nominal[None], base[None], floor)[0]
     widened = [code for place, code in enumerate(ranked) if not _inside(ranks[place], sources["joint"], place)]
     # An interval never leaves its own rank out.
     spans = {name: (np.minimum(low, ranks), np.maximum(high, ranks)) for name, (low, high) in sources.items()}
@@ -86,7 +120,8 @@ def precision_of(
         "widened_to_hold_the_rank": widened,
         "rank_intervals": by_cluster,
     }
-    return Precision(values, nodes, pd.DataFrame({"low": low, "high": high}, index=pd.Index(ranked)), report)
+    intervals = pd.DataFrame({"low": low, "high": high}, index=pd.Index(ranked))
+    return Precision(values, nodes, intervals, report, joint, by_weights)
 
 
 def _inside(rank: int, quantiles: tuple[np.ndarray, np.ndarray], place: int) -> bool:
@@ -104,6 +139,7 @@ def _resampled(
     method: Method,
     scores: pd.DataFrame,
     replicates: int,
+    divisions: Mapping[str, str],
 ) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, int]:
     """Standard errors of values and of scores, the pillars of every replicate (replicates, n_clusters, n_pillars), and
     how many values were left without figures by a replicate. Worked out a few clusters at a time."""
@@ -111,35 +147,47 @@ def _resampled(
     smoothed = frozenset(one.code for one in definitions.indicators if one.smooth_rounds > 1)
     rounds = {year: Round(tables, year, definitions, method.imputation) for year in sorted(by_round)}
     point = {
-        year: one.pivot(index="cluster", columns="indicator", values="value").reindex(codes)
+        year: {
+            str(code): column.to_numpy(dtype=float)
+            for code, column in one.pivot(index="cluster", columns="indicator", values="value").reindex(codes).items()
+        }
         for year, one in by_round.items()
     }
-    nodes = list(scores.columns)
+    nodes, indicators = list(scores.columns), [one.code for one in definitions.indicators]
     pillars = [nodes.index(node.code) for node in definitions.pillars]
-    of_values = pd.DataFrame(np.nan, index=pd.Index(codes), columns=[one.code for one in definitions.indicators])
-    of_scores = pd.DataFrame(np.nan, index=pd.Index(codes), columns=nodes)
-    kept = np.full((replicates, len(codes), len(pillars)), np.nan)
-    failed = 0
-    for first, last in rounds[round_year].units.parts(PART):
-        here = codes[first:last]
+    nominal_scores = scores.reindex(codes).to_numpy(dtype=float)
+    scorer = ReplicateScores(method)
+
+    def work(ends: tuple[int, int]) -> tuple[slice, dict[str, np.ndarray], np.ndarray, np.ndarray, int]:
+        here, failed = slice(*ends), 0
         by_year: dict[int, dict[str, np.ndarray]] = {}
+        errors: dict[str, np.ndarray] = {}
         for year, round_ in rounds.items():
             only = None if year == round_year else smoothed
-            drawn = replicated_between(round_, replicates, first, last, only)
-            nominal = {str(code): column.to_numpy()[first:last] for code, column in point[year].items()}
-            by_year[year] = {
-                code: np.where(np.isnan(nominal[code]), np.nan, drawn.get(code, nominal[code]))
-                for code in nominal
-                if only is None or code in only
-            }
+            drawn = replicated_between(round_, replicates, *ends, only)
+            nominal = {code: column[here] for code, column in point[year].items() if only is None or code in only}
             if year == round_year:
                 for code, found in drawn.items():
-                    of_values.loc[here, code] = standard_error(found, nominal[code])
+                    errors[code] = standard_error(found, nominal[code])
                     failed += int((np.isnan(found) & ~np.isnan(nominal[code])).sum())
-        found = _scored(joined_inputs(by_year, round_year, definitions), method, replicates, here, nodes)
-        of_scores.loc[here] = standard_error(found, scores.loc[here].to_numpy(dtype=float))
-        kept[:, first:last] = found[:, :, pillars]
-    return of_values, of_scores, kept, failed
+            by_year[year] = {
+                code: np.where(np.isnan(value), np.nan, drawn[code]) if code in drawn else value
+                for code, value in nominal.items()
+            }
+        of = [divisions.get(code, "") for code in codes[here]]
+        found = scorer.of(joined_inputs(by_year, round_year, definitions), of, nodes)
+        return here, errors, standard_error(found, nominal_scores[here]), found[:, :, pillars], failed
+
+    of_values = np.full((len(codes), len(indicators)), np.nan)
+    of_scores = np.full((len(codes), len(nodes)), np.nan)
+    kept = np.full((replicates, len(codes), len(pillars)), np.nan)
+    failed = 0
+    for here, errors, error, drawn, lost in in_order(work, rounds[round_year].units.parts(PART)):
+        for code, found in errors.items():
+            of_values[here, indicators.index(code)] = found
+        of_scores[here], kept[:, here], failed = error, drawn, failed + lost
+    index = pd.Index(codes)
+    return pd.DataFrame(of_values, index, indicators), pd.DataFrame(of_scores, index, nodes), kept, failed
 
 
 def standard_error(replicates: np.ndarray, nominal: np.ndarray) -> np.ndarray:
@@ -151,18 +199,3 @@ def standard_error(replicates: np.ndarray, nominal: np.ndarray) -> np.ndarray:
     count = (~np.isnan(square)).sum(axis=0)
     with np.errstate(invalid="ignore"):
         return np.where(count > 0, np.sqrt(np.nansum(square, axis=0) / np.maximum(count, 1)), np.nan)
-
-
-def _scored(
-    inputs: Mapping[str, np.ndarray], method: Method, replicates: int, codes: Sequence[str], nodes: Sequence[str]
-) -> np.ndarray:
-    """Run the engine over all replicates at once; returns (replicates, n_clusters, n_nodes)."""
-    n = len(codes)
-    shape = (replicates, n)
-    data = pd.DataFrame({code: np.broadcast_to(values, shape).ravel() for code, values in inputs.items()})
-    data.insert(0, "uCode", np.tile(np.array(codes, dtype=object), replicates))
-    data.insert(1, "Time", np.repeat(np.arange(replicates), n))
-    config = {step: settings for step, settings in method.engine_config.items() if step != "rank"}
-    found = compute(data, method.meta, config, goalposts=method.goalposts).tables["scores"]
-    found = found.sort_values(["Time", "uCode"], kind="stable")  # codes stand in order
-    return found[list(nodes)].to_numpy(dtype=float).reshape(replicates, n, len(nodes))

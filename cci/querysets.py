@@ -1,6 +1,16 @@
-"""Questions asked of editions."""
+"""Questions asked of methodologies and editions."""
 
 from django.db import models
+
+
+class MethodologyQuerySet(models.QuerySet):
+    def current(self):
+        """The methodology adopted last, or None."""
+        return self.filter(state="adopted").order_by("-adopted_at", "-pk").first()
+
+    def for_computing(self):
+        """What a new edition is computed with: the adopted methodology, or the newest where none is adopted yet."""
+        return self.current() or self.order_by("-pk").first()
 
 
 class EditionQuerySet(models.QuerySet):

@@ -10,7 +10,9 @@ from facts.models import IndicatorValue
 from facts.release import band
 from facts.services.values import definitions
 
+from .bands import letters
 from .models import Edition, Score, Standing
+from .partial import CAPACITY, NAMES, PERFORM
 
 INDEX = "CCI"
 
@@ -29,9 +31,8 @@ def pillar_codes() -> tuple[str, ...]:
 def node_names() -> dict[str, str]:
     """Names of the nodes of the hierarchy by code."""
     loaded = definitions()
-    return {INDEX: "Cluster Competitiveness Index"} | {
-        node.code: node.name for node in (*loaded.pillars, *loaded.dimensions)
-    }
+    nodes = {node.code: node.name for node in (*loaded.pillars, *loaded.dimensions)}
+    return {INDEX: "Cluster Competitiveness Index"} | NAMES | nodes
 
 
 class EditionSerializer(serializers.ModelSerializer):
@@ -49,6 +50,8 @@ class EditionSerializer(serializers.ModelSerializer):
             "label",
             "year",
             "revision",
+            "revision_kind",
+            "revision_note",
             "state",
             "is_provisional",
             "methodology",
@@ -108,6 +111,9 @@ class ScoreSerializer(serializers.ModelSerializer):
     coverage = serializers.SerializerMethodField(
         help_text="Share of the node's effective weight that was observed, to two decimals."
     )
+    contribution = serializers.SerializerMethodField(
+        help_text="Points of the index that the node stands for, to one decimal; those of the pillars add up to it."
+    )
     is_synthetic = serializers.BooleanField(source="edition.is_synthetic", read_only=True)
 
     class Meta:
@@ -124,6 +130,7 @@ class ScoreSerializer(serializers.ModelSerializer):
             "rank_low",
             "rank_high",
             "coverage",
+            "contribution",
             "is_synthetic",
         ]
 
@@ -138,6 +145,9 @@ class ScoreSerializer(serializers.ModelSerializer):
 
     def get_coverage(self, score) -> float | None:
         return None if score.coverage is None else round(score.coverage, 2)
+
+    def get_contribution(self, score) -> float | None:
+        return None if score.contribution is None else round(score.contribution, 1)
 
 
 class RankingSerializer(serializers.ModelSerializer):
@@ -154,7 +164,10 @@ class RankingSerializer(serializers.ModelSerializer):
     n_ranked = serializers.IntegerField(source="edition.summary.ranked", default=None, read_only=True)
     rank_low = serializers.SerializerMethodField(help_text="5 % quantile of the rank over draws of firms and weights.")
     rank_high = serializers.SerializerMethodField(help_text="95 % quantile, likewise.")
+    band = serializers.SerializerMethodField(help_text="Letter of the band; inside a band the order is not settled.")
     score = serializers.SerializerMethodField(help_text="Whole points of 100; empty where not ranked.")
+    performance = serializers.SerializerMethodField(help_text="Partial index of outcomes, whole points.")
+    capacity = serializers.SerializerMethodField(help_text="Partial index of what stands behind them, whole points.")
     pillars = serializers.SerializerMethodField(help_text="Whole points by pillar; empty where not ranked.")
     reason_text = serializers.SerializerMethodField(help_text="Why it is not ranked.")
     n_units_band = serializers.SerializerMethodField(help_text="How many operating firms answered, as a band.")
@@ -175,7 +188,10 @@ class RankingSerializer(serializers.ModelSerializer):
             "n_ranked",
             "rank_low",
             "rank_high",
+            "band",
             "score",
+            "performance",
+            "capacity",
             "pillars",
             "reason",
             "reason_text",
@@ -198,13 +214,24 @@ class RankingSerializer(serializers.ModelSerializer):
         index = self._node(standing, INDEX)
         return index.rank_high if index else None
 
+    def get_band(self, standing) -> str:
+        return letters(standing.band - 1) if standing.is_ranked and standing.band else ""
+
     def get_score(self, standing) -> int | None:
-        index = self._node(standing, INDEX)
-        return whole_points(index.value) if index else None
+        return self._points(standing, INDEX)
+
+    def get_performance(self, standing) -> int | None:
+        return self._points(standing, PERFORM)
+
+    def get_capacity(self, standing) -> int | None:
+        return self._points(standing, CAPACITY)
+
+    def _points(self, standing, node: str) -> int | None:
+        score = self._node(standing, node)
+        return whole_points(score.value) if score else None
 
     def get_pillars(self, standing) -> dict[str, int | None]:
-        found = {code: self._node(standing, code) for code in pillar_codes()}
-        return {code: whole_points(score.value) if score else None for code, score in found.items()}
+        return {code: self._points(standing, code) for code in pillar_codes()}
 
     def get_reason_text(self, standing) -> str:
         return "" if standing.is_ranked else standing.get_reason_display()

@@ -9,6 +9,7 @@ from .models import Edition, Score
 COMPUTED = (
     Edition.State.PUBLISHED,
     Edition.State.SUPERSEDED,
+    Edition.State.SCHEDULED,
     Edition.State.PROPOSED,
     Edition.State.CANDIDATE,
 )
@@ -17,7 +18,7 @@ INDEX = "CCI"
 
 def editions_in_order(upto: Round, *, provisional: bool = False) -> list[Edition]:
     """Computed editions of a round and of those before it, the newest first; what is published before what is not."""
-    found = Edition.objects.filter(round__year__lte=upto.year, state__in=COMPUTED)
+    found = Edition.objects.filter(round__year__lte=upto.year, state__in=COMPUTED, is_trial=False)
     found = found.select_related("round", "methodology")
     if not provisional:
         found = found.filter(is_provisional=False)

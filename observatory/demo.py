@@ -16,7 +16,9 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from cci import services as cci
-from cci.models import Edition
+from cci.forms import usual_moment
+from cci.models import Edition, Methodology
+from cci.services.releases import announce
 from clusters.models import Cluster, ClusterRole, Membership, Organisation, Unit
 from clusters.seed import load_reference, load_seed
 from core.base import DomainError
@@ -44,6 +46,8 @@ UNLIKELY = "Figures lie far from last year's. Please check them, and the scale (
 TWICE = "The same figures were filed under two numbers of the frame. Please say whose they are (invented query)."
 COPIED = "Money figures repeat last year's; no documents were shown (invented decision)."
 BELIEVED_PCT = 88  # of warnings that are settled by a call; the others stay open
+CHECKED = "Rules, weights and goalposts compared with the framework, section 12 (invented check)."
+ADOPTED = "The method of the framework, section 12, in the form in which it was tried out (invented decision)."
 OVERRIDE = "Called back; the firm does not know (invented reason)."
 LOADER, REVIEWER = "demo-loader", "demo-reviewer"
 PUNJAB = "punjab-cluster-office-demo"
@@ -79,9 +83,9 @@ def load_world(progress: Callable[[str, int, int], None], *, size: float = 1.0, 
     load_interventions()
     instruments.register_instrument(INSTRUMENT)
     register_indicators()
-    cci.register_methodology(cci.CURRENT)
     instruments.lookups.cache_clear()
     ensure_accounts()
+    _adopt_methodology()
     progress("Inventing firms", 2, 100)
     panel = generate(sized(read_spec(), size))
     load_context(panel)
@@ -91,13 +95,14 @@ def load_world(progress: Callable[[str, int, int], None], *, size: float = 1.0, 
     for position, year in enumerate(closed):
         share = 5 + 65 * position // len(closed)
         _load_closed_round(panel, year, progress, share, 65 // len(closed))
-    for position, year in enumerate(reversed(closed)):
+    for position, year in enumerate(closed):  # each edition looks back to the one before
         progress(f"Computing the index of {year}", 70 + 22 * position // len(closed), 100)
         _publish_edition(year)
     progress(f"Opening round {years[-1]}", 93, 100)
     _load_open_round(panel, years[-1])
     _load_questions(years[-1])
     _compute_open_round(years[-1])
+    _announce_release(years[-1])
     progress("Ready", 100, 100)
 
 
@@ -417,12 +422,32 @@ def _judge(returns: list[Return], round_: Round, reviewer, slipped: set[str]) ->
     return held
 
 
+def _adopt_methodology() -> None:
+    """What an office does before its first edition: one analyst registers, the other checks, the first adopts."""
+    first, second = (get_user_model().objects.get(username=name) for name in ("demo-analyst", "demo-analyst2"))
+    method = cci.register_methodology(cci.CURRENT, by=first)
+    if method.state == Methodology.State.DRAFT:
+        cci.check_methodology(method, by=second, note=CHECKED)
+    if method.state == Methodology.State.CHECKED:
+        cci.adopt_methodology(method, by=first, note=ADOPTED)
+
+
+def _announce_release(year: int) -> None:
+    """The next release in the calendar: its month is told, day and hour are not fixed yet."""
+    round_ = Round.objects.get(year=year)
+    planned_at = usual_moment(round_.releases_on)
+    if planned_at and planned_at > timezone.now() and not round_.releases.exists():
+        analyst = get_user_model().objects.get(username="demo-analyst")
+        announce(round_, title=f"Cluster Competitiveness Index {year}", planned_at=planned_at, by=analyst)
+
+
 def _publish_edition(year: int) -> None:
     round_ = Round.objects.get(year=year)
     if Edition.objects.filter(round=round_, state__in=["published", "superseded"]).exists():
         return
     first, second = (get_user_model().objects.get(username=name) for name in ("demo-analyst", "demo-analyst2"))
-    edition = Edition.objects.filter(round=round_, state__in=["candidate", "proposed"]).first()
+    computed = Edition.objects.filter(round=round_, state__in=["candidate", "proposed"])
+    edition = computed.filter(revision__isnull=False).first()
     if edition is None:
         if checks_running(round_):
             _check(round_)  # those that closing asked for

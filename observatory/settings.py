@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from observatory.stand import read_secrets
@@ -172,6 +173,8 @@ POLICY_GRANTS = "clusters.permissions.grants_of"
 
 # Review orders by the effect on the index, which lies above it: where it is told how the index measures.
 INDEX_YARDSTICK = "cci.yardstick.yardstick"
+AFTER_ACCEPTANCE = "cci.services.recompute_soon"  # told which rounds gained accepted returns
+RECOMPUTE_AFTER_SECONDS = env.int("RECOMPUTE_AFTER_SECONDS", default=120)
 
 # Static files and templates
 STATIC_URL = "/static/"
@@ -237,6 +240,8 @@ JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
 JOB_KINDS = {
     "load_demo": "observatory.demo.load_demo",
     "recompute_cci": "cci.services.run_recompute",
+    "cci.recompute_round": "cci.services.run_recompute_round",
+    "cci.verify_edition": "cci.services.run_verification",
     "facts.check_cluster": "facts.services.checking.run_check_cluster",
     "facts.check_round": "facts.services.checking.run_check_round",
     "facts.prioritise": "facts.services.priority.run_prioritise",
@@ -266,13 +271,15 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = env("CELERY_QUEUE", default="observatory")
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+NIGHTLY_RECOMPUTE_HOUR = env.int("NIGHTLY_RECOMPUTE_HOUR", default=1)  # UTC, 0 to 23
 CELERY_BEAT_SCHEDULE = {
     "sweep the job ledger": {"task": "core.jobs.tasks.sweep", "schedule": 10.0},
     "wipe files and answers kept for a time": {"task": "facts.tasks.wipe_expired", "schedule": 3600.0},
     "recompute open rounds at night": {
         "task": "cci.tasks.recompute_open_rounds",
-        "schedule": env.int("NIGHTLY_RECOMPUTE_SECONDS", default=24 * 3600),
+        "schedule": crontab(hour=str(NIGHTLY_RECOMPUTE_HOUR), minute="0"),
     },
+    "release editions whose time has come": {"task": "cci.tasks.release_due", "schedule": 60.0},
     "check open rounds at night": {
         "task": "facts.tasks.check_open_rounds",
         "schedule": env.int("NIGHTLY_CHECK_SECONDS", default=24 * 3600),

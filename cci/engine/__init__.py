@@ -7,7 +7,8 @@
     result.tables["ranks"]     # uCode, then one column per aggregate
     result.report["defaults"]  # what was not set: "normalise.lower", "aggregate.min_available", …
 
-No Django, no clock, no chance, no files: only `python -m cci.engine` reads and writes.
+No Django, no clock, no unseeded chance, no files: only `python -m cci.engine` reads and writes. README.md
+beside this file shows how, with every setting.
 """
 
 from cci.engine.config import Config, read_config
@@ -20,7 +21,8 @@ from cci.engine.errors import (
     NonPositiveError,
 )
 from cci.engine.meta import Hierarchy, effective_weights, read_meta
-from cci.engine.pipeline import VERSION, Result, compute
+from cci.engine.pipeline import VERSION, Result, compute, run_index
+from cci.engine.stages import Run
 from cci.engine.tables import parse_csv, to_csv
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "MetaError",
     "NonPositiveError",
     "Result",
+    "Run",
     "compute",
     "effective_weights",
     "parse_csv",
     "read_config",
     "read_meta",
+    "run_index",
     "to_csv",
 ]

@@ -1,13 +1,13 @@
 """Read the hierarchy of the index: indicators, their groups up to the top, directions and weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from cci.engine.errors import MetaError
-from cci.engine.tables import numbers, texts
+from cci.engine.tables import FloatArray, numbers, texts
 
 REQUIRED = ("Level", "iCode", "Parent", "Direction", "Weight")
 USED = (*REQUIRED, "Type")
@@ -120,15 +120,15 @@ def effective_weights(hierarchy: Hierarchy) -> "pd.Series[float]":
     Returns shape (n_elements,), dimensionless; the elements below one top sum to 1 on each level
     (method note, section 7).
     """
-    shares: dict[str, float] = {}
-    for level in range(hierarchy.top_level, 0, -1):
-        for code in hierarchy.at_level(level):
-            parent = hierarchy.parents.get(code)
-            if parent is None:
-                shares[code] = 1.0
-                continue
-            weights = scaled_weights(hierarchy.weights[hierarchy.components(parent)])
-            shares[code] = shares[parent] * float(weights[code]) / sum(weights)
+    weights = hierarchy.weights.to_dict()
+    shares = dict.fromkeys([code for code in hierarchy.levels if code not in hierarchy.parents], 1.0)
+    for level in range(hierarchy.top_level, 1, -1):
+        for group in hierarchy.at_level(level):
+            components = hierarchy.components(group)
+            scaled = power_of_two_scaled(np.array([weights[code] for code in components])).tolist()
+            total = sum(scaled)
+            for code, weight in zip(components, scaled, strict=True):
+                shares[code] = shares[group] * weight / total
     order = (*hierarchy.indicators, *hierarchy.aggregates)
     return pd.Series({code: shares[code] for code in order}, dtype=np.float64)
 
@@ -138,8 +138,40 @@ def scaled_weights(weights: "pd.Series[float]") -> "pd.Series[float]":
 
     Only their relation counts; a power of two changes no digit.
     """
-    _, exponent = np.frexp(float(weights.max()))
-    return pd.Series(np.ldexp(weights.to_numpy(dtype=np.float64), -exponent), index=weights.index)
+    return pd.Series(power_of_two_scaled(np.asarray(weights, dtype=np.float64)), index=weights.index)
+
+
+def power_of_two_scaled(weights: FloatArray) -> FloatArray:
+    """As `scaled_weights`, for an array. shape (n_components,)."""
+    _, exponent = np.frexp(weights.max())
+    scaled: FloatArray = np.ldexp(weights, -exponent)
+    return scaled
+
+
+def checked_weights(
+    weights: "pd.Series[float] | Mapping[str, float]", components: Sequence[str], *, group: str
+) -> FloatArray:
+    """The weights of one group's components, in their order. shape (n_components,), >= 0, not all 0.
+
+    Raises MetaError, naming the component, for a weight that is missing, infinite or negative, and naming
+    the group for weights that are all 0.
+
+    >>> checked_weights({"a": 1.0, "b": 3.0}, ["b", "a"], group="T").tolist()
+    [3.0, 1.0]
+    """
+    for code in components:
+        weight = float(weights.get(code, np.nan))
+        if not 0 <= weight < np.inf:
+            raise MetaError(
+                f"the weight of {code} in {group} is {weight:g}; write a finite number of 0 or more.", column="Weight"
+            )
+    found = np.array([weights[code] for code in components], dtype=np.float64)
+    if not found.any():
+        raise MetaError(
+            f"the weights of {group} sum to 0; give at least one of {', '.join(components)} a weight above 0.",
+            column="Weight",
+        )
+    return found
 
 
 def _error(message: str, file: str, position: int, column: str) -> MetaError:
@@ -229,6 +261,7 @@ def _check_tree(
 
 
 def _check_groups(hierarchy: Hierarchy, rows: dict[str, int], file: str) -> None:
+    weights = hierarchy.weights.to_dict()
     for aggregate in hierarchy.aggregates:
         components = hierarchy.components(aggregate)
         if not components:
@@ -238,7 +271,7 @@ def _check_groups(hierarchy: Hierarchy, rows: dict[str, int], file: str) -> None
                 rows[aggregate],
                 "iCode",
             )
-        if hierarchy.weights[components].sum() == 0:
+        if not any(weights[code] for code in components):
             raise _error(
                 f"the weights of the group {aggregate} sum to 0; give at least one of "
                 f"{', '.join(components)} a weight above 0.",

@@ -16,23 +16,6 @@ from facts.release import band
 
 LEAST_PEERS = 10
 GAPS = 3
-BEHIND = 15  # points below the peers' middle: an area of work is named (framework §12.6)
-# The compass of framework §12.6. O1 and O2 are results: no one area of work moves them.
-AREAS = {
-    "S1": "tech",
-    "H2": "tech",
-    "O3": "mkt",
-    "S3": "mkt",
-    "H4": "fin",
-    "S2": "cap",
-    "L1": "cap",
-    "H1": "infra",
-    "H3": "infra",
-    "S4": "innov",
-    "O5": "innov",
-    "L2": "innov",
-    "L3": "innov",
-}
 PLACES = ("in the weakest quarter", "in the weaker half", "in the better half", "in the best quarter")
 
 
@@ -102,6 +85,7 @@ class ClusterSheet(PolicyMixin, TemplateView):
 def _sheet(edition: Edition, cluster: Cluster) -> dict:
     """What the page shows of one edition. One query."""
     method = load_method(edition.methodology.version)
+    compass = method.content["explanations"]["areas"]  # O1 and O2 are results: no one area of work moves them
     names = {node.code: node.name for node in method.definitions.dimensions}
     own, others, group = _scores(edition, cluster, list(names))
     lines = lines_of(names, own, others)
@@ -117,9 +101,9 @@ def _sheet(edition: Edition, cluster: Cluster) -> dict:
         "gaps": [
             {
                 "line": line,
-                "area": AREAS.get(line.code, ""),
-                "area_name": areas.get(AREAS.get(line.code, ""), ""),
-                "is_wide": line.behind > BEHIND,
+                "area": compass.get(line.code, ""),
+                "area_name": areas.get(compass.get(line.code, ""), ""),
+                "is_wide": line.behind > method.content["explanations"]["gap"],
             }
             for line in behind
         ],

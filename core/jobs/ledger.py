@@ -11,6 +11,7 @@ import time
 import traceback
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import NoReturn
 
 from django.conf import settings
 from django.db import IntegrityError, OperationalError, connection, transaction
@@ -25,13 +26,17 @@ from .models import Job
 LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
 HEARTBEAT_SECONDS = settings.JOB_LEASE_SECONDS / 4
 WAKE_AGAIN = timedelta(seconds=30)
+LONGEST_REST = timedelta(minutes=15)
 MAX_ATTEMPTS = 5
 STALLED_SECONDS = 540  # without a word of progress the heart stops beating and the lease runs out
 logger = logging.getLogger(__name__)
 
 
+_RESTED = Q(state=Job.State.QUEUED) & (Q(not_before=None) | Q(not_before__lte=Now()))
+
+
 class LostLease(Exception):
-    """Another worker has the job now; nothing of this attempt may be kept."""
+    """Another worker has the job now, or it was cancelled; nothing of this attempt may be kept."""
 
 
 def _from_now(delta: timedelta):
@@ -48,24 +53,45 @@ def wake(job_id: int) -> None:
         logger.warning("job %s not announced: %s", job_id, type(exc).__name__)
 
 
-def enqueue(kind: str, *, key: str, by=None, **args) -> Job:
-    """Queue a job, or return the open one of the same kind and key."""
+def enqueue(kind: str, *, key: str, by=None, after: timedelta | None = None, **args) -> Job:
+    """Queue a job, or return the open one of the same kind and key.
+
+    after : let it rest that long first, so that many wishes in a row become one job. A further wish with `after` pushes
+    a resting job on, but never beyond `LONGEST_REST` from the first; a wish without it ends the rest.
+    """
     if kind not in settings.JOB_KINDS:
         raise ValueError(f"Unknown kind of job: {kind}")
+    until = _from_now(after) if after else None
     try:
         with transaction.atomic():
-            job = Job.objects.create(kind=kind, key=key, args=args, requested_by=by)
+            job = Job.objects.create(kind=kind, key=key, args=args, requested_by=by, not_before=until)
     except IntegrityError:
         job = Job.objects.filter(kind=kind, key=key, state__in=["queued", "running"]).first()
         if job is None:  # it finished between the two statements
-            return enqueue(kind, key=key, by=by, **args)
-    transaction.on_commit(lambda: wake(job.pk))
+            return enqueue(kind, key=key, by=by, after=after, **args)
+        resting = Job.objects.filter(pk=job.pk, state=Job.State.QUEUED, not_before__isnull=False)
+        if until is not None:
+            resting = resting.filter(created_at__gt=Now() - LONGEST_REST)
+        resting.update(not_before=until)
+    if not after:
+        transaction.on_commit(lambda: wake(job.pk))
     return job
+
+
+def cancel(job: Job, *, by) -> bool:
+    """Stop an open job: nothing of its work is kept. False where it ended before.
+
+    A worker at it finds out at its next word of progress or before it commits, whichever is first.
+    """
+    stopped = Job.objects.filter(pk=job.pk, state__in=[Job.State.QUEUED, Job.State.RUNNING]).update(
+        state=Job.State.CANCELLED, finished_at=Now(), lease_until=None, error=f"Cancelled by {by}."
+    )
+    return bool(stopped)
 
 
 def claim(job_id: int) -> Job | None:
     """Take a job that is queued or whose worker died. One conditional update decides; the loser gets None."""
-    free = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING, lease_until__lt=Now())
+    free = _RESTED | Q(state=Job.State.RUNNING, lease_until__lt=Now())
     Job.objects.filter(free, pk=job_id, attempt__gte=MAX_ATTEMPTS).update(
         state=Job.State.DEAD, finished_at=Now(), error="Given up: the worker died every time."
     )
@@ -97,6 +123,18 @@ class Run:
         self.last_sign = time.monotonic()
         if not self._mine().update(stage=stage[:120], done=done, total=total, lease_until=_from_now(LEASE)):
             raise LostLease(self.pk)
+
+    def give_back(self, after: timedelta) -> NoReturn:
+        """Put the job back into the queue, not to be taken before `after` has passed, and stop this attempt."""
+        self._mine().update(
+            state=Job.State.QUEUED,
+            attempt=F("attempt") - 1,
+            not_before=_from_now(after),
+            lease_until=None,
+            woken_at=None,
+            stage="Waiting for its turn",
+        )
+        raise LostLease(self.pk)
 
     @contextmanager
     def fenced(self):
@@ -163,7 +201,7 @@ def _beat(held: Run, stop: threading.Event) -> None:
 
 def sweep() -> int:
     """Wake a worker for every job that waits unannounced or whose lease ran out. Returns how many."""
-    waiting = Q(state=Job.State.QUEUED) & (Q(woken_at=None) | Q(woken_at__lt=_from_now(-WAKE_AGAIN)))
+    waiting = _RESTED & (Q(woken_at=None) | Q(woken_at__lt=_from_now(-WAKE_AGAIN)))
     dead = Q(state=Job.State.RUNNING, lease_until__lt=Now())
     ids = list(Job.objects.filter(waiting | dead).order_by("pk").values_list("pk", flat=True))
     Job.objects.filter(pk__in=ids).update(woken_at=Now())

@@ -1,5 +1,7 @@
 """The job ledger: what is to be done once. The row is the truth; a Celery message only wakes a worker."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -14,13 +16,17 @@ class Job(models.Model):
         DONE = "done", "done"
         FAILED = "failed", "failed"
         DEAD = "dead", "given up after too many tries"
+        CANCELLED = "cancelled", "cancelled"
 
     kind = models.CharField(max_length=40)
     key = models.CharField(max_length=120, help_text="Unique while the job is open: a second wish finds the first.")
     args = models.JSONField(default=dict)
-    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     attempt = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="Waits until then; a new wish in the meantime pushes it on, up to a limit."
+    )
     woken_at = models.DateTimeField(null=True, blank=True)
     stage = models.CharField(max_length=120, blank=True)
     done = models.PositiveIntegerField(default=0)
@@ -52,3 +58,9 @@ class Job(models.Model):
     @property
     def percent(self) -> int:
         return round(100 * self.done / self.total) if self.total else 0
+
+    def seconds_left(self, now: datetime) -> int | None:
+        """How long it still takes at the pace so far; None before a twentieth is done."""
+        if self.state != self.State.RUNNING or self.started_at is None or self.percent < 5:
+            return None
+        return round((now - self.started_at).total_seconds() * (self.total - self.done) / self.done)

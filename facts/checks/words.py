@@ -254,7 +254,7 @@ def percent(share: float, *, signed: bool = False, digits: int = 0) -> str:
     value = 100 * share
     if digits == 0 and value and abs(value) < 10 and abs(value - round(value)) > 0.05:
         digits = 1 if abs(value) >= 0.1 else 2
-    return f"{value:{'+' if signed else ''},.{digits}f} %"
+    return f"{value:{'+' if signed else ''},.{digits}f} %".replace("-", "−")
 
 
 def spreads(z: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,10 @@ from .coverage import coverage_by_size, coverage_of
 from .definitions import Definitions, IndicatorDefinition
 from .formulas import Answers, Columns, Evaluation
 from .imputation import Imputation, Rule, impute
+from .parallel import in_order
 from .surroundings import cluster_columns, fiscal_year_end, money_factors
 from .tables import FLAG_COLUMNS, IN_SCOPE, OPERATING, Tables
+from .totals import ReplicateWeights
 from .units import Picked, Units, comparable, slips, units_of
 
 __all__ = [
@@ -59,13 +62,13 @@ class Round:
         self.money_before = money_factors(tables, year - 1)
         self.in_doubt = slips(tables, year)
 
-    def part(self, first: int, last: int, weight: np.ndarray | None = None) -> Part:
-        """The clusters from `first` to `last` (exclusive). weight : replicate weights (n_replicates, units present)
-        in place of the weights themselves."""
+    def part(self, first: int, last: int, weight: ReplicateWeights | None = None) -> Part:
+        """The clusters from `first` to `last` (exclusive). weight : replicates in place of the weights themselves, of
+        the units that work."""
         units, multiple = self.units, self.definitions.multiple
         present = slice(units.edges[first], units.edges[last])
         works = units.works[present]
-        weight = (units.weights.weight[present] if weight is None else weight)[..., works]
+        own = units.weights.weight[present][works]
         cluster_of = units.cluster_of[present][works] - first
         rows, before = units.row[present][works], units.before[present][works]
         now = Picked(units.arrays, rows, multiple)
@@ -75,10 +78,13 @@ class Round:
         matched = comparable(now, previous, in_doubt, len(rows))
         imputed = Imputation({}, {}, np.zeros(len(rows)))
         if self.rule is not None:
-            own = units.weights.weight[present][works]
             imputed = impute(now, cluster_of, units.size[present][works], own, last - first, self.rule)
             now = Picked(units.arrays, rows, multiple, put=imputed.columns)
-        shared = {"cluster_of": cluster_of, "weight": weight, "n_clusters": last - first}
+        shared: dict[str, Any] = {
+            "cluster_of": cluster_of,
+            "weight": own if weight is None else weight,
+            "n_clusters": last - first,
+        }
         return Part(
             first,
             last,
@@ -120,9 +126,11 @@ def compute_round(
     n_units, coverage = value.copy(), value.copy()
     estimated = np.zeros(value.shape, dtype=bool)
     operating = np.zeros(n_clusters)
-    for part in round_.parts():
-        here = slice(part.first, part.last)
+
+    def work(ends: tuple[int, int]) -> None:
+        part, here = round_.part(*ends), slice(*ends)
         run = Evaluation(part.columns, definitions.derived)
+        run.work_out(indicator.formula for indicator in indicators)
         operating[here] = run.counted(run.everybody)
         for row, indicator in enumerate(indicators):
             result = run.result(indicator.formula)
@@ -135,6 +143,10 @@ def compute_round(
                     estimated[row, here] = _held(part, result.support & guessed) > imputation.said_from * _held(
                         part, result.support
                     )
+
+    # Each part writes into columns of its own.
+    for _ in in_order(work, round_.units.parts()):
+        pass
     with np.errstate(divide="ignore", invalid="ignore"):
         coverage = np.where(operating > 0, n_units / operating, np.nan)
     thin = np.array([_thin(one, n_units[row], coverage[row]) for row, one in enumerate(indicators)])

@@ -24,6 +24,9 @@ import numpy as np
 from facts.expressions import Function, tree
 from facts.expressions.grammar import calls
 
+from .totals import Ordered, ReplicateWeights, figures
+from .totals import order_in_groups as order_in_groups
+
 FUNCTIONS: Mapping[str, Function] = {
     "SUM": Function(1, 1),
     "MEAN": Function(1, 1),
@@ -45,8 +48,6 @@ FUNCTIONS: Mapping[str, Function] = {
     "coalesce": Function(2, 2),
 }
 AGGREGATES = ("SUM", "MEAN", "WMEAN", "MED", "SHARE", "MATCHED_GROWTH")
-# Keeps a half of the weight that is exact on paper from being missed by rounding.
-HALF = 0.5 * (1 - 1e-12)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class Columns:
 
     units : name → array (n_units,) of floats, NaN = missing; `Answers` for questions with several options.
     cluster_of : (n_units,) index of each unit's cluster, never falling.
-    weight : (n_units,) survey weight, or (n_replicates, n_units): then every result has that first axis too.
+    weight : (n_units,) survey weight, or replicates of it, (n_replicates, n_units) or made one cluster at a time: then
+        every result has that first axis too.
     clusters : name → array (n_clusters,) of cluster-, association- and region-level answers and context values.
     previous : the same units one round earlier (rows aligned with `units`), or None; NaN where not matched.
     matched_ok : (n_units,) True where the unit may enter growth: answered both rounds, and neither is in doubt.
@@ -112,7 +114,7 @@ class Columns:
 
     units: Mapping[str, np.ndarray | Answers]
     cluster_of: np.ndarray
-    weight: np.ndarray
+    weight: np.ndarray | ReplicateWeights
     clusters: Mapping[str, np.ndarray | Answers]
     n_clusters: int
     previous: "Columns | None" = None
@@ -146,32 +148,79 @@ class Evaluation:
     def __init__(self, columns: Columns, derived: Mapping[str, Formula]):
         self.columns, self.derived = columns, derived
         self.n = len(columns.cluster_of)
-        starts = np.flatnonzero(np.diff(columns.cluster_of, prepend=-1))
-        self.starts, self.filled = starts, columns.cluster_of[starts]
-        if len(self.filled) > 1 and (np.diff(self.filled) <= 0).any():
+        if (np.diff(columns.cluster_of) < 0).any():
             raise ValueError("Units have to stand cluster by cluster.")
+        weight = columns.weight
+        if isinstance(weight, np.ndarray) and weight.ndim == 2:
+            weight = ReplicateWeights.given(weight)
+        self.weight = weight
+        self.drawn = (weight.replicates,) if isinstance(weight, ReplicateWeights) else ()
         self.before = Evaluation(columns.previous, derived) if columns.previous is not None else None
         self.everybody = np.ones(self.n, dtype=bool)
-        self.support = self.everybody
         self._values: dict[str | ast.AST, np.ndarray] = {}
         self._answered: dict[str | ast.AST, np.ndarray] = {}
-        self._matched: dict[str | ast.AST, np.ndarray] = {}
+        self._support: dict[Formula, np.ndarray] = {}
+        self._figures: dict[ast.Call, np.ndarray] = {}
 
     def result(self, formula: Formula) -> Result:
         aggregates = formula.aggregates
+        self.work_out([formula])
         with np.errstate(all="ignore"):
-            self.support = self._common_support(aggregates) if aggregates else self.everybody
             value = np.asarray(self.cluster(formula.tree.body), dtype=float)
-        shape = (*self.columns.weight.shape[:-1], self.columns.n_clusters) if aggregates else (self.columns.n_clusters,)
+        shape = (*self.drawn, self.columns.n_clusters) if aggregates else (self.columns.n_clusters,)
         values = np.where(np.isfinite(value), value, np.nan)
-        return Result(np.broadcast_to(values, shape), self.support if aggregates else None)
+        return Result(np.broadcast_to(values, shape), self._support[formula] if aggregates else None)
+
+    def work_out(self, formulas: Iterable[Formula]) -> None:
+        """Work out the figures of units that formulas read: all together, so that replicate weights are made once."""
+        wanted: list[tuple[ast.Call, np.ndarray, list[np.ndarray | float]]] = []
+        with np.errstate(all="ignore"):
+            for formula in formulas:
+                if formula not in self._support:
+                    support = self._support[formula] = self._common_support(formula.aggregates)
+                    wanted += [(node, support, self._operands(node)) for node in formula.aggregates]
+            if not wanted:
+                return
+            of_medians = [one for one in wanted if _called(one[0]) == "MED"]
+            of_sums = [one for one in wanted if _called(one[0]) != "MED"]
+            at, n_clusters = self.columns.cluster_of, self.columns.n_clusters
+            sums, medians = figures(
+                [np.where(support, x, 0.0) for _, support, operands in of_sums for x in operands],
+                [
+                    Ordered.of(np.broadcast_to(x, self.n), at, support, n_clusters)
+                    for _, support, operands in of_medians
+                    for x in operands
+                ],
+                self.weight,
+                at,
+                n_clusters,
+            )
+            self._figures |= {node: median for (node, _, _), median in zip(of_medians, medians, strict=True)}
+            totals = iter(sums)
+            for node, support, operands in of_sums:
+                # Nobody answered is no sum of 0.
+                there = self.counted(support) > 0
+                own = [np.where(there, next(totals), np.nan) for _ in operands]
+                self._figures[node] = _joined_totals(_called(node), own) if own else np.full(n_clusters, np.nan)
 
     def counted(self, units: np.ndarray) -> np.ndarray:
         """How many of those units each cluster has. units : (n_units,) bool."""
-        count = np.zeros(self.columns.n_clusters, dtype=np.int64)
-        if self.n:
-            count[self.filled] = np.add.reduceat(units, self.starts, dtype=np.int64)
-        return count
+        return np.bincount(self.columns.cluster_of[units], minlength=self.columns.n_clusters)
+
+    def _operands(self, node: ast.Call) -> list[np.ndarray | float]:
+        """What a figure of units adds up, (n_units,) each, in the order in which `_joined_totals` takes them."""
+        name, x = _called(node), self.unit(node.args[0])
+        if name in ("SUM", "MED"):
+            return [x]
+        if name == "MEAN":
+            return [x, 1.0]
+        if name == "SHARE":
+            return [x != 0, 1.0]
+        if name == "WMEAN":
+            by = _keyword(node, "by")
+            y = self.unit(by) if by is not None else np.float64(1.0)
+            return [x * y, y]
+        return [x, self.before.unit(node.args[0])] if self.before is not None else []
 
     def _common_support(self, aggregates: tuple[ast.Call, ...]) -> np.ndarray:
         """Units with every operand of every aggregate answered (for SHARE: inside the base)."""
@@ -240,65 +289,13 @@ class Evaluation:
 
     def _cluster_call(self, name: str, node: ast.Call):
         if name in AGGREGATES:
-            return self._aggregate(name, node)
+            return self._figures[node]
         if name in ("REAL", "PPP", "USD"):
             return self.cluster(node.args[0]) * self.columns.clusters[name]
         if name in ("FRAME", "RCE", "INFL"):
             return self.columns.clusters[name]
         assert isinstance(node.args[0], ast.Name)
         return _of_many(name, node, self.columns.clusters.get(node.args[0].id))
-
-    def _spread(self, figures: np.ndarray) -> np.ndarray:
-        """Figures of the clusters that have units, (…, n_filled), at their places among all; NaN for the others."""
-        out = np.full((*figures.shape[:-1], self.columns.n_clusters), np.nan)
-        out[..., self.filled] = figures
-        return out
-
-    def _total(self, x: np.ndarray | float) -> np.ndarray:
-        """Σ w·x by cluster over the support; NaN where the support is empty."""
-        if not self.n:
-            return self._spread(np.zeros((*self.columns.weight.shape[:-1], 0)))
-        support = self.support
-        total = np.add.reduceat(self.columns.weight * np.where(support, x, 0.0), self.starts, axis=-1)
-        return self._spread(np.where(np.add.reduceat(support, self.starts), total, np.nan))
-
-    def _aggregate(self, name: str, node: ast.Call) -> np.ndarray:
-        x = self.unit(node.args[0])
-        if name == "SUM":
-            return self._total(x)
-        if name == "MEAN":
-            return self._total(x) / self._total(1.0)
-        if name == "WMEAN":
-            by = _keyword(node, "by")
-            y = self.unit(by) if by is not None else np.float64(1.0)
-            return self._total(x * y) / self._total(y)
-        if name == "SHARE":
-            return 100 * self._total(x != 0) / self._total(1.0)
-        if name == "MED":
-            return self._median(x)
-        if self.before is None:
-            return np.full(self.columns.n_clusters, np.nan)
-        return self._total(x) / self._total(self.before.unit(node.args[0])) - 1
-
-    def _median(self, x: np.ndarray) -> np.ndarray:
-        """Weighted median by cluster: the smallest x with cumulated weight of at least half."""
-        chosen = np.flatnonzero(self.support)
-        x, at = np.broadcast_to(x, self.n)[chosen], self.columns.cluster_of[chosen]
-        starts = np.flatnonzero(np.diff(at, prepend=-1))
-        ends = np.append(starts[1:], len(at))[: len(starts)]
-        order = order_in_groups(x, at, self.columns.n_clusters)
-        weight = self.columns.weight[..., chosen[order]]
-        # Cumulated inside each cluster by itself: rounding of one does not reach the next.
-        cumulated = np.empty_like(weight)
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            weight[..., start:end].cumsum(axis=-1, out=cumulated[..., start:end])
-        half = np.repeat(cumulated[..., ends - 1] * HALF, ends - starts, axis=-1)
-        below = cumulated < half
-        out = np.full((*weight.shape[:-1], self.columns.n_clusters), np.nan)
-        if len(starts):
-            place = starts + np.add.reduceat(below, starts, axis=-1, dtype=np.int64)
-            out[..., at[starts]] = np.where(cumulated[..., ends - 1] > 0, x[order][place], np.nan)
-        return out
 
     # --- both
 
@@ -367,12 +364,14 @@ def _joined(parts: list[np.ndarray], wants_all: bool) -> np.ndarray:
     return np.where(missing, np.nan, holds)
 
 
-def order_in_groups(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    """The order that sorts by group, then by value, (n,) places. group : whole numbers below `n_groups`."""
-    order = values.argsort()
-    # By value, then by group without touching that order: whole numbers of 16 bits are sorted in one sweep.
-    narrow = group.astype(np.uint16 if n_groups <= 1 << 16 else np.int64)
-    return order[narrow[order].argsort(kind="stable")]
+def _joined_totals(name: str, totals: list[np.ndarray]) -> np.ndarray:
+    """A figure of units from its sums by cluster."""
+    if name == "SUM":
+        return totals[0]
+    if name == "SHARE":
+        return 100 * totals[0] / totals[1]
+    ratio = totals[0] / totals[1]
+    return ratio - 1 if name == "MATCHED_GROWTH" else ratio
 
 
 _COMPARE: Mapping[type, Callable] = {

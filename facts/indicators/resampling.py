@@ -18,9 +18,9 @@ from .definitions import Definitions
 from .formulas import Evaluation
 from .imputation import Rule
 from .tables import Tables
-from .weights import Weights
+from .totals import ReplicateWeights
 
-PART = 2_048  # units whose replicate weights are held at once: 200 replicates of them take 3 MB
+PART = 16_384  # units worked on together: their answers in the formulas take 10 MB
 
 
 def cluster_number(code: str) -> int:
@@ -41,19 +41,31 @@ def replicate_weights(
     weight, stratum : (n_units,), see `Weights`, units in order of frame id. population : units that each stratum
     stands for. Deterministic for a seed. A class with one unit cannot be resampled and keeps its weight.
     """
+    drawn = _drawn(weight, stratum, population, replicates, seed)
+    return drawn.T if drawn.ndim == 2 else np.tile(drawn, (replicates, 1))
+
+
+def _drawn(weight: np.ndarray, stratum: np.ndarray, population: np.ndarray, replicates: int, seed: int) -> np.ndarray:
+    """As `replicate_weights`, (n_units, replicates); the weights themselves, (n_units,), where no class varies."""
+    out: np.ndarray | None = None
     rng = np.random.default_rng(seed)
-    out = np.tile(weight, (replicates, 1))
-    for one in np.unique(stratum[stratum >= 0]).tolist():
+    for one in sorted(set(stratum.tolist()) - {-1}):
         units = np.flatnonzero(stratum == one)
         n, total = len(units), population[one]
         if n < 2 or n >= total:
             continue
-        drawn = rng.integers(0, n, size=(replicates, n - 1)) + n * np.arange(replicates)[:, None]
+        if out is None:
+            out = np.repeat(weight[:, None], replicates, axis=1)
+        drawn = rng.integers(0, n, size=(replicates, n - 1))
+        drawn += n * np.arange(replicates)[:, None]
         times = np.bincount(drawn.ravel(), minlength=replicates * n).reshape(replicates, n)
         spread = np.sqrt(1 - n / total)
-        new = weight[units] * (1 - spread + spread * times * (n / (n - 1)))
-        out[:, units] = new * (weight[units].sum() / new.sum(axis=1, keepdims=True))
-    return out
+        new = times * (spread * (n / (n - 1)))
+        new += 1 - spread
+        new *= weight[units]
+        new *= (weight[units].sum() / new.sum(axis=1))[:, None]
+        out[units] = new.T
+    return weight if out is None else out
 
 
 @dataclass(frozen=True)
@@ -97,22 +109,26 @@ def replicated_between(
 
 def _part(round_: Round, replicates: int, first: int, last: int, only: frozenset[str] | None) -> Replicates:
     units, definitions = round_.units, round_.definitions
-    blocks = [
-        replicate_weights(
-            *_of_cluster(units.weights, units.edges[cluster], units.edges[cluster + 1]),
+
+    def of(place: int, present: slice) -> np.ndarray:
+        cluster = first + place
+        all_of_it = slice(units.edges[cluster], units.edges[cluster + 1])
+        drawn = _drawn(
+            units.weights.weight[all_of_it],
+            units.weights.stratum[all_of_it],
+            units.weights.population,
             replicates,
             seed_of(round_.year, round_.tables.codes[cluster]),
         )
-        for cluster in range(first, last)
-    ]
-    part = round_.part(first, last, np.concatenate(blocks, axis=1))
+        works = units.works[all_of_it]
+        return drawn if works.all() else drawn[works]
+
+    part = round_.part(first, last, ReplicateWeights(replicates, of))
     run = Evaluation(part.columns, definitions.derived)
-    values = {}
-    for indicator in definitions.indicators:
-        if indicator.formula.aggregates and (only is None or indicator.code in only):
-            values[indicator.code] = run.result(indicator.formula).values
-    return Replicates(first, last, values)
-
-
-def _of_cluster(weights: Weights, start: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return weights.weight[start:end], weights.stratum[start:end], weights.population
+    wanted = {
+        one.code: one.formula
+        for one in definitions.indicators
+        if one.formula.aggregates and (only is None or one.code in only)
+    }
+    run.work_out(wanted.values())
+    return Replicates(first, last, {code: run.result(formula).values for code, formula in wanted.items()})

@@ -81,6 +81,7 @@ class Arrays:
             "status": self._floats(units, "UA01"),
         }
         self._numbers: dict[str, np.ndarray] = {}
+        self._answers: dict[str, Answers] = {}
 
     def has(self, name: str) -> bool:
         return name in self.tables.units.columns
@@ -93,8 +94,12 @@ class Arrays:
 
     def answers(self, name: str, rows: np.ndarray) -> Answers:
         """The answers of some unit rows to a question with several options; a row of −1 is missing."""
-        places, texts = pd.factorize(self.tables.units[name].array.take(rows, allow_fill=True))
-        return Answers(places, tuple(frozenset(text.split(";")) for text in texts))
+        if name not in self._answers:
+            places, texts = pd.factorize(self.tables.units[name])
+            self._answers[name] = Answers(places, tuple(frozenset(text.split(";")) for text in texts))
+        every = self._answers[name]
+        place = np.where(rows >= 0, every.place[rows], -1) if len(every.place) else np.full(len(rows), -1)
+        return Answers(place, every.sets)
 
     def rows(self, round_year: int, status: tuple[int, ...]) -> np.ndarray:
         """Rows of the unit table: accepted in that round, with one of those statuses (UA01)."""

@@ -5,14 +5,16 @@
 75
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import numpy as np
 
 from facts.indicators.tables import Tables
 
 from .figures import Figures, figures_of
 from .gates import Association, GateResult, best_associations
 from .rules import Rules, load_rules
-from .scoring import Part, Stop, grade_of, score_of, stops_of
+from .scoring import Part, Stop, grade_of, points_of, score_of, stops_of
 from .way import Step, carried_out, shortest_way
 
 __all__ = [
@@ -65,7 +67,7 @@ def reliability(tables: Tables, rules: Rules, round_year: int) -> dict[str, Reli
     """
     figures = figures_of(tables, rules, round_year)
     undecided = {code for code, f in figures.items() if _may_stay(f, rules)}
-    before = _reliable_before(tables, rules, round_year, undecided)
+    before = _reliable_before(tables, rules, _years(tables, round_year, set(tables.codes)), undecided)
     associations = best_associations(tables, rules, round_year)
     return {
         code: result_of(code, f, associations[code], rules, was_reliable=code in before) for code, f in figures.items()
@@ -102,36 +104,27 @@ def result_of(
 
 def _may_stay(figures: Figures, rules: Rules) -> bool:
     limits = rules.thresholds
-    return limits["stay"] <= score_of(figures, rules)[0] < limits["enter"] and not stops_of(figures, rules)
+    return limits["stay"] <= points_of(figures, rules) < limits["enter"] and not stops_of(figures, rules)
 
 
-def _reliable_before(tables: Tables, rules: Rules, round_year: int, codes: set[str]) -> set[str]:
-    """Which of the clusters were reliable in the last round that the snapshot holds before this one."""
-    earlier = [int(year) for year in tables.frame["round"].unique() if year < round_year]
-    if not codes or not earlier:
+def _reliable_before(tables: Tables, rules: Rules, years: set[int], codes: set[str]) -> set[str]:
+    """Which of the clusters were reliable in the last of those years."""
+    if not codes or not years:
         return set()
-    year, part = max(earlier), _narrowed(tables, codes)
-    figures = figures_of(part, rules, year)
+    year = max(years)
+    figures = figures_of(tables, rules, year, codes)
     undecided = {code for code, f in figures.items() if _may_stay(f, rules)}
-    stayed = _reliable_before(part, rules, year, undecided)
+    stayed = _reliable_before(tables, rules, _years(tables, year, codes), undecided)
     enter = rules.thresholds["enter"]
-    entered = {code for code, f in figures.items() if score_of(f, rules)[0] >= enter and not stops_of(f, rules)}
+    entered = {code for code, f in figures.items() if points_of(f, rules) >= enter and not stops_of(f, rules)}
     return entered | stayed
 
 
-def _narrowed(tables: Tables, codes: set[str]) -> Tables:
-    """The tables of some clusters: units, frame and their own schedules."""
-    regions = tables.clusters.set_index("code")["region"]
-    near = {regions.get(code) for code in codes}
-    collective = tables.collective
-    return replace(
-        tables,
-        units=tables.units[tables.units["cluster"].isin(codes)],
-        frame=tables.frame[tables.frame["cluster"].isin(codes)],
-        collective=collective[
-            collective["cluster"].isin(codes) | (collective["schedule"] == "REGION") & collective["region"].isin(near)
-        ],
-    )
+def _years(tables: Tables, before: int, codes: set[str]) -> set[int]:
+    """Earlier rounds in which any of the clusters has a frame."""
+    frame = tables.arrays.frame
+    there = np.array([code in codes for code in tables.codes], dtype=bool)
+    return set(np.unique(frame["round"][there[frame["cluster"]] & (frame["round"] < before)]).tolist())
 
 
 def _status(score: float, is_reliable: bool, is_stopped: bool, association: Association, rules: Rules) -> str:

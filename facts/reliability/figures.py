@@ -1,5 +1,6 @@
 """What the score rests on: a few counts and shares of each cluster in a round, from the tables of a snapshot."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from facts.checks.table import check_table
 from facts.indicators.coverage import coverage_of
 from facts.indicators.tables import IN_SCOPE, OPERATING, Tables
 
+from .lined import lined_up
 from .rules import Rules
 
 SOURCES = (1, 2, 3, 4)
@@ -55,25 +57,31 @@ class Figures:
         return self.in_scope - self.accepted
 
 
-def figures_of(tables: Tables, rules: Rules, round_year: int) -> dict[str, Figures]:
-    """The figures of every cluster that has a frame in the round."""
+def figures_of(
+    tables: Tables, rules: Rules, round_year: int, codes: Collection[str] | None = None
+) -> dict[str, Figures]:
+    """The figures of every cluster that has a frame in the round. codes : of these alone; None = of all."""
     coverage = coverage_of(tables, round_year)
-    coverage = coverage[coverage["in_scope"] > 0]
-    units = tables.units[tables.units["round"] == round_year]
-    if "UA01" not in units:
-        units = units.assign(UA01=np.nan)
-    units = units[
-        pd.to_numeric(units["UA01"], errors="coerce").isin(IN_SCOPE)
-        & units["frame_id"].isin(_asked(tables, round_year))
-    ]
-    core = _core(units, rules)
-    warned = _warned(tables, units, rules, round_year)
-    sources = _sources(units)
-    found = cluster_figures(check_table(tables, round_year, rules.checks))
-    out = {}
-    for code, row in coverage.iterrows():
-        checked = found.loc[code] if code in found.index else {}
-        answered, with_gaps = core.get(code, (None, 0))
+    wanted = coverage["in_scope"].to_numpy() > 0
+    if codes is not None:
+        wanted &= coverage.index.isin(codes)
+    arrays = tables.arrays
+    rows = arrays.rows(round_year, IN_SCOPE)
+    at = arrays.unit["cluster"][rows]
+    if (at < 0).any():
+        # Returns of clusters without any frame: no part of a score, but part of a cluster's earlier years.
+        table = check_table(tables, round_year, rules.checks)
+    else:
+        table = lined_up(tables, round_year, rules.checks, wanted)
+    found = cluster_figures(table).to_dict("index")
+    rows = rows[(at >= 0) & wanted[at] & _asked(tables, round_year)[arrays.unit["key"][rows]]]
+    units = _Answered(tables, rows, arrays.unit["cluster"][rows])
+    core, warned, sources = _core(units, rules), _warned(units, rules, round_year), _sources(units)
+    out, shares = {}, coverage.to_dict("records")
+    for place in np.flatnonzero(wanted).tolist():
+        code, row = tables.codes[place], shares[place]
+        checked = found.get(code, {})
+        answered, with_gaps = core.get(place, (None, 0))
         out[code] = Figures(
             round_year,
             in_scope=int(row["in_scope"]),
@@ -83,8 +91,8 @@ def figures_of(tables: Tables, rules: Rules, round_year: int) -> dict[str, Figur
             employment=_share(row["employment_share"]) or 0.0,
             answered=answered,
             with_gaps=with_gaps,
-            warned=warned.get(code, 0),
-            sources=sources.get(code, ()),
+            warned=warned.get(place, 0),
+            sources=sources.get(place, ()),
             copied=_share(checked.get("copied_share")),
             matched=int(_share(checked.get("matched")) or 0),
             round_figures=_share(checked.get("heaping")),
@@ -98,34 +106,54 @@ def figures_of(tables: Tables, rules: Rules, round_year: int) -> dict[str, Figur
     return out
 
 
-def _asked(tables: Tables, round_year: int) -> set[str]:
-    """Frame ids of the units in scope that were asked: who answers without being drawn earns no points."""
-    frame = tables.frame[(tables.frame["round"] == round_year) & tables.frame["in_scope"]]
-    if "drawn" in frame:
-        frame = frame[frame["drawn"].fillna(True).astype(bool)]
-    return set(frame["frame_id"])
+@dataclass(frozen=True)
+class _Answered:
+    """Accepted returns of units that were asked: rows of the unit table, and the place of each one's cluster."""
+
+    tables: Tables
+    rows: np.ndarray
+    cluster_of: np.ndarray
+
+    def has(self, names: list[str]) -> np.ndarray:
+        """(n_names, n) whether each question has an answer."""
+        units = self.tables.units
+        there = [units[name].notna().to_numpy()[self.rows] if name in units else self.rows < 0 for name in names]
+        return np.array(there).reshape(len(names), len(self.rows))
+
+    def number(self, name: str) -> np.ndarray:
+        return self.tables.arrays.number(name)[self.rows]
+
+    @property
+    def works(self) -> np.ndarray:
+        return np.isin(self.tables.arrays.unit["status"][self.rows], OPERATING)
+
+
+def _asked(tables: Tables, round_year: int) -> np.ndarray:
+    """(n_ids,) by key: units in scope that were asked; who answers without being drawn earns no points."""
+    frame = tables.arrays.frame
+    asked = np.zeros(len(tables.arrays.ids), dtype=bool)
+    asked[frame["key"][(frame["round"] == round_year) & frame["in_scope"] & frame["drawn"]]] = True
+    return asked
 
 
 def _share(value) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
 
 
-def _core(units: pd.DataFrame, rules: Rules) -> dict[str, tuple[float, int]]:
+def _core(units: _Answered, rules: Rules) -> dict[int, tuple[float, int]]:
     """By cluster: mean share of asked core items answered, and returns that lack one."""
     part = rules.parts["D2"]
-    works = pd.to_numeric(units["UA01"], errors="coerce").isin(OPERATING)
-    always = units.reindex(columns=part["always"]).notna()
-    asked_if_works = units.reindex(columns=part["operating"]).notna()
-    answered = always.sum(axis=1) + asked_if_works.sum(axis=1).where(works, 0)
+    works = units.works
+    answered = units.has(part["always"]).sum(axis=0) + units.has(part["operating"]).sum(axis=0) * works
     asked = len(part["always"]) + len(part["operating"]) * works.astype(int)
-    by = units["cluster"].to_numpy()
-    means, gaps = (answered / asked).groupby(by).mean(), (answered < asked).groupby(by).sum()
-    return {code: (float(means[code]), int(gaps[code])) for code in means.index}
+    table = pd.DataFrame({"share": answered / asked, "lacks": answered < asked}).groupby(units.cluster_of)
+    means, gaps = table["share"].mean(), table["lacks"].sum()
+    return {int(one): (float(mean), int(n)) for one, mean, n in zip(means.index, means, gaps, strict=True)}
 
 
-def _warned(tables: Tables, units: pd.DataFrame, rules: Rules, round_year: int) -> dict[str, int]:
+def _warned(units: _Answered, rules: Rules, round_year: int) -> dict[int, int]:
     """By cluster: accepted returns with at least one warning, told to the respondent, that is open or rejected."""
-    part, flags = rules.parts["D3"], tables.flags
+    part, flags, arrays = rules.parts["D3"], units.tables.flags, units.tables.arrays
     untold = [rule for rule in flags["rule"].unique() if rules.checks.for_data_team(rule)]
     speaks = (
         (flags["round"] == round_year)
@@ -133,25 +161,22 @@ def _warned(tables: Tables, units: pd.DataFrame, rules: Rules, round_year: int) 
         & flags["resolution"].isin(part["resolutions"])
         & ~flags["rule"].isin(untold)
     )
-    loud = units["frame_id"].isin(set(flags.loc[speaks, "frame_id"]))
-    return loud.groupby(units["cluster"].to_numpy()).sum().astype(int).to_dict()
+    loud = np.asarray(arrays.ids.isin(flags.loc[speaks, "frame_id"].unique()))
+    count = np.bincount(units.cluster_of[loud[arrays.unit["key"][units.rows]]])
+    return {place: int(n) for place, n in enumerate(count)}
 
 
-def _sources(units: pd.DataFrame) -> dict[str, tuple[tuple[int, float, float], ...]]:
+def _sources(units: _Answered) -> dict[int, tuple[tuple[int, float, float], ...]]:
     """By cluster: (UJ02, returns, share of persons engaged) of the operating returns."""
-    works = units[pd.to_numeric(units["UA01"], errors="coerce").isin(OPERATING)].reindex(
-        columns=["cluster", "UJ02", "UB01"]
-    )
-    source = pd.to_numeric(works["UJ02"], errors="coerce")
-    works = works.assign(
-        source=source.where(source.isin(SOURCES), 0).astype(int),
-        persons=pd.to_numeric(works["UB01"], errors="coerce").fillna(0.0),
-    )
-    grouped = works.groupby(["cluster", "source"])["persons"].agg(["size", "sum"])
-    totals = works.groupby("cluster")["persons"].agg(["size", "sum"])
-    out: dict[str, list[tuple[int, float, float]]] = {}
-    for (code, kind), n, persons in grouped.itertuples():
-        everybody, total = totals.at[code, "size"], totals.at[code, "sum"]
-        share = persons / total if total else n / everybody
-        out.setdefault(code, []).append((int(kind), int(n), float(share)))
-    return {code: tuple(found) for code, found in out.items()}
+    works = units.works
+    at, source = units.cluster_of[works], units.number("UJ02")[works]
+    source = np.where(np.isin(source, SOURCES), source, 0).astype(int)
+    table = pd.DataFrame({"cluster": at, "source": source, "persons": np.nan_to_num(units.number("UB01")[works])})
+    grouped = table.groupby(["cluster", "source"])["persons"].agg(["size", "sum"])
+    totals = table.groupby("cluster")["persons"].agg(["size", "sum"])
+    everybody, total = dict(totals["size"]), dict(totals["sum"])
+    out: dict[int, list[tuple[int, float, float]]] = {}
+    for (place, kind), n, persons in grouped.itertuples():
+        share = persons / total[place] if total[place] else n / everybody[place]
+        out.setdefault(place, []).append((int(kind), int(n), float(share)))
+    return {place: tuple(found) for place, found in out.items()}

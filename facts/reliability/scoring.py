@@ -42,6 +42,10 @@ class Stop:
         return asdict(self)
 
 
+def counted(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"
+
+
 def percent(share: float | None) -> str:
     """A share in whole per cent; one that is not whole never looks like a limit it has not reached."""
     if share is None:
@@ -54,67 +58,98 @@ def slope(value: float, part: Mapping[str, Any]) -> float:
     return min(1.0, max(0.0, (value - part["none_at"]) / (part["full_at"] - part["none_at"])))
 
 
-def parts_of(figures: Figures, rules: Rules) -> list[Part]:
-    """D1 to D8. A cluster without accepted returns has no points."""
+def weighed(figures: Figures, rules: Rules) -> dict[str, tuple[float, float]]:
+    """Points possible and factor in [0, 1] of D1 to D8, by code. A cluster without accepted returns has no points."""
     points = {code: float(part["points"]) for code, part in rules.parts.items()}
-    controls = [ratio for ratio in (figures.electricity, figures.exports) if ratio is not None]
-    if not controls:
+    if figures.electricity is None and figures.exports is None:
         spare, heirs = points["D8"], rules.parts["D8"]["spread_over"]
         total = sum(points[code] for code in heirs)
         points |= {code: points[code] + spare * points[code] / total for code in heirs} | {"D8": 0.0}
+    return {
+        code: (points[code], _FACTORS[code](figures, part) if figures.accepted else 0.0)
+        for code, part in rules.parts.items()
+    }
+
+
+def parts_of(figures: Figures, rules: Rules) -> list[Part]:
+    """D1 to D8, with their sentences."""
     parts = []
-    for code, part in rules.parts.items():
-        factor, behind, sentence = _outside(figures, rules) if code == "D8" else _FACTORS[code](figures, part)
-        if not figures.accepted:
-            factor = 0.0
-        given = round(points[code] * factor, DIGITS)
+    for code, (points, factor) in weighed(figures, rules).items():
+        part = rules.parts[code]
+        behind, sentence = _outside_words(figures, rules) if code == "D8" else _WORDS[code](figures, part)
         behind = {name: round(v, 4) if isinstance(v, float) else v for name, v in behind.items()}
-        parts.append(Part(code, part["name"], round(points[code], DIGITS), factor, given, behind, sentence))
+        given = round(points * factor, DIGITS)
+        parts.append(Part(code, part["name"], round(points, DIGITS), factor, given, behind, sentence))
     return parts
 
 
 def score_of(figures: Figures, rules: Rules) -> tuple[float, list[Part], list[Stop]]:
     """The score after caps, its parts, and the caps that hold."""
-    parts = parts_of(figures, rules)
-    caps = caps_of(figures, rules)
-    total = sum(part.given for part in parts)
-    limits = {cap["code"]: cap["at"] for cap in rules.content["cap"]}
-    return round(min([total, *(limits[cap.code] for cap in caps)]), DIGITS), parts, caps
+    return points_of(figures, rules), parts_of(figures, rules), caps_of(figures, rules)
+
+
+def points_of(figures: Figures, rules: Rules) -> float:
+    """The score after caps."""
+    total = sum(round(points * factor, DIGITS) for points, factor in weighed(figures, rules).values())
+    held_at = [cap["at"] for cap in _held_by(figures, rules)]
+    return round(min([total, *held_at]), DIGITS)
 
 
 def grade_of(score: float, rules: Rules) -> str:
     return next(grade for grade, least in rules.content["grades"].items() if score >= least)
 
 
-# --- The eight parts ------------------------------------------------------------------------
+# --- The eight parts: what each is worth, 0 to 1 --------------------------------------------
 
 
-def _coverage(f: Figures, part):
-    behind = {"response": f.response, "employment": f.employment, "accepted": f.accepted, "in_scope": f.in_scope}
-    sentence = (
-        f"{f.accepted} of {f.in_scope} units in scope have an accepted return ({percent(f.response)}); they hold "
-        f"{percent(f.employment)} of the employment. Full points from {percent(part['full_at'])} of both."
-    )
-    return slope(0.5 * f.response + 0.5 * f.employment, part), behind, sentence
+def _coverage(f: Figures, part) -> float:
+    return slope(0.5 * f.response + 0.5 * f.employment, part)
 
 
-def _completeness(f: Figures, part):
-    behind = {"answered": f.answered, "with_gaps": f.with_gaps, "accepted": f.accepted}
-    sentence = (
-        f"{percent(f.answered)} of the core questions asked have an answer; {f.with_gaps} of {f.accepted} accepted "
-        "returns lack one. “Don't know” and “refused” are no answers."
-    )
-    return slope(f.answered or 0.0, part), behind, sentence
+def _completeness(f: Figures, part) -> float:
+    return slope(f.answered or 0.0, part)
 
 
-def _edits(f: Figures, part):
-    share = f.warned / f.accepted if f.accepted else 0.0
-    behind = {"share": share, "warned": f.warned, "accepted": f.accepted}
-    sentence = (
-        f"{f.warned} of {f.accepted} accepted returns carry a warning that is open or whose answer was rejected "
-        f"({percent(share)}). No points from {percent(part['none_at'])}."
-    )
-    return slope(share, part), behind, sentence
+def _edits(f: Figures, part) -> float:
+    return slope(_warned_share(f), part)
+
+
+def _evidence(f: Figures, part) -> float:
+    by_return, by_persons = evidence_of(f, part)
+    return slope(0.5 * by_return + 0.5 * by_persons, part)
+
+
+def _independence(f: Figures, part) -> float:
+    return part["first_round"] / part["points"] if f.copied is None else slope(f.copied, part)
+
+
+def _digits(f: Figures, part) -> float:
+    return 0.0 if f.round_figures is None else slope(f.round_figures, part)
+
+
+def _plausibility(f: Figures, part) -> float:
+    return 1.0 if f.doubtful is None or not f.compared else slope(f.doubtful, part)
+
+
+def _outside(f: Figures, part) -> float:
+    known = [ratio for ratio in (f.electricity, f.exports) if ratio is not None]
+    return slope(sum(map(agreement, known)) / len(known), part) if known else 0.0
+
+
+_FACTORS = {
+    "D1": _coverage,
+    "D2": _completeness,
+    "D3": _edits,
+    "D4": _evidence,
+    "D5": _independence,
+    "D6": _digits,
+    "D7": _plausibility,
+    "D8": _outside,
+}
+
+
+def _warned_share(f: Figures) -> float:
+    return f.warned / f.accepted if f.accepted else 0.0
 
 
 def evidence_of(f: Figures, part) -> tuple[float, float]:
@@ -126,7 +161,42 @@ def evidence_of(f: Figures, part) -> tuple[float, float]:
     return by_return, by_persons
 
 
-def _evidence(f: Figures, part):
+def agreement(ratio: float) -> float:
+    """min(q, 1/q): 1 where two totals agree."""
+    return 0.0 if ratio <= 0 else min(ratio, 1 / ratio)
+
+
+# --- The eight parts: what stands behind, in a sentence -------------------------------------
+
+Words = tuple[dict[str, Any], str]
+
+
+def _coverage_words(f: Figures, part) -> Words:
+    behind = {"response": f.response, "employment": f.employment, "accepted": f.accepted, "in_scope": f.in_scope}
+    return behind, (
+        f"{f.accepted} of {f.in_scope} units in scope have an accepted return ({percent(f.response)}); they hold "
+        f"{percent(f.employment)} of the employment. Full points from {percent(part['full_at'])} of both."
+    )
+
+
+def _completeness_words(f: Figures, part) -> Words:
+    behind = {"answered": f.answered, "with_gaps": f.with_gaps, "accepted": f.accepted}
+    return behind, (
+        f"{percent(f.answered)} of the core questions asked have an answer; {f.with_gaps} of {f.accepted} accepted "
+        "returns lack one. “Don't know” and “refused” are no answers."
+    )
+
+
+def _edits_words(f: Figures, part) -> Words:
+    share = _warned_share(f)
+    behind = {"share": share, "warned": f.warned, "accepted": f.accepted}
+    return behind, (
+        f"{f.warned} of {f.accepted} accepted returns carry a warning that is open or whose answer was rejected "
+        f"({percent(share)}). No points from {percent(part['none_at'])}."
+    )
+
+
+def _evidence_words(f: Figures, part) -> Words:
     by_return, by_persons = evidence_of(f, part)
     n = {kind: count for kind, count, _ in f.sources}
     behind = {
@@ -137,94 +207,92 @@ def _evidence(f: Figures, part):
         "registers": n.get(3, 0),
         "memory": n.get(4, 0),
     }
-    sentence = (
-        f"{n.get(1, 0)} returns come from audited accounts, {n.get(2, 0)} from unaudited ones, {n.get(3, 0)} from "
-        f"registers, {n.get(4, 0)} from memory. Half of the points count returns, half persons engaged."
+    return behind, (
+        f"Returns from audited accounts: {n.get(1, 0)}; from unaudited ones: {n.get(2, 0)}; from registers: "
+        f"{n.get(3, 0)}; from memory: {n.get(4, 0)}. Half of the points count returns, half persons engaged."
     )
-    return slope(0.5 * by_return + 0.5 * by_persons, part), behind, sentence
 
 
-def _independence(f: Figures, part):
+def _independence_words(f: Figures, part) -> Words:
     behind = {"copied": f.copied, "matched": f.matched}
     if f.copied is None:
-        sentence = "No return of the round before can be compared: points of a first round."
-        return part["first_round"] / part["points"], behind, sentence
-    sentence = (
-        f"{percent(f.copied)} of the {f.matched} returns with a predecessor repeat its figures, unchanged or raised by "
-        f"one factor. No points from {percent(part['none_at'])}."
+        return behind, "No return of the round before can be compared: points of a first round."
+    return behind, (
+        f"{percent(f.copied)} of {counted(f.matched, 'return')} with a predecessor repeat its figures, unchanged or "
+        f"raised by one factor. No points from {percent(part['none_at'])}."
     )
-    return slope(f.copied, part), behind, sentence
 
 
-def _digits(f: Figures, part):
+def _digits_words(f: Figures, part) -> Words:
     behind = {"round_figures": f.round_figures}
     if f.round_figures is None:
-        return 0.0, behind, "No money figure is there to look at."
-    sentence = (
+        return behind, "No money figure is there to look at."
+    return behind, (
         f"{percent(f.round_figures)} of the money figures have at most two digits that count. Full points up to "
         f"{percent(part['full_at'])}, none from {percent(part['none_at'])}."
     )
-    return slope(f.round_figures, part), behind, sentence
 
 
-def _plausibility(f: Figures, part):
+def _plausibility_words(f: Figures, part) -> Words:
     behind = {"doubtful": f.doubtful, "compared": f.compared}
     if f.doubtful is None or not f.compared:
-        return 1.0, behind, "Too few returns of one size to compare with each other; nothing speaks against them."
-    sentence = (
+        return behind, "Too few returns of one size to compare with each other; nothing speaks against them."
+    return behind, (
         "Sales beside the people and the electricity behind them, compared with peers of the same size. A signal, not "
         "proof: it names no firm."
     )
-    return slope(f.doubtful, part), behind, sentence
 
 
-def agreement(ratio: float) -> float:
-    """min(q, 1/q): 1 where two totals agree."""
-    return 0.0 if ratio <= 0 else min(ratio, 1 / ratio)
-
-
-def _outside(f: Figures, rules: Rules):
-    part = rules.parts["D8"]
+def _outside_words(f: Figures, rules: Rules) -> Words:
     behind = {"electricity": f.electricity, "exports": f.exports}
-    known = [ratio for ratio in (f.electricity, f.exports) if ratio is not None]
-    if not known:
-        heirs = " and ".join(part["spread_over"])
-        return 0.0, behind, f"No outside total is known; these points stand with {heirs}."
+    if f.electricity is None and f.exports is None:
+        heirs = " and ".join(rules.parts["D8"]["spread_over"])
+        return behind, f"No outside total is known; these points stand with {heirs}."
     words = [
         f"{cap['name'].lower()} declared by the firms: {ratio_words(f, rules, cap['code'])} {cap['against']}"
         for cap in rules.content["cap"]
         if ratio_of(f, cap["figure"]) is not None
     ]
     sentence = "; ".join(words) + "."
-    return slope(sum(map(agreement, known)) / len(known), part), behind, sentence[:1].upper() + sentence[1:]
+    return behind, sentence[:1].upper() + sentence[1:]
 
 
-_FACTORS = {
-    "D1": _coverage,
-    "D2": _completeness,
-    "D3": _edits,
-    "D4": _evidence,
-    "D5": _independence,
-    "D6": _digits,
-    "D7": _plausibility,
+_WORDS = {
+    "D1": _coverage_words,
+    "D2": _completeness_words,
+    "D3": _edits_words,
+    "D4": _evidence_words,
+    "D5": _independence_words,
+    "D6": _digits_words,
+    "D7": _plausibility_words,
 }
 
 
 # --- Caps and stops -------------------------------------------------------------------------
 
 
+def _held_by(figures: Figures, rules: Rules) -> list[Mapping[str, Any]]:
+    """The caps whose outside total lies beyond its outer limits."""
+    held = []
+    for cap in rules.content["cap"]:
+        ratio = ratio_of(figures, cap["figure"])
+        if ratio is not None:
+            _, low, high, _ = limits_of(figures, rules, cap["code"])
+            if not low <= ratio <= high:
+                held.append(cap)
+    return held
+
+
 def caps_of(figures: Figures, rules: Rules) -> list[Stop]:
     """The outside totals beyond their outer limits."""
     caps = []
-    for cap in rules.content["cap"]:
+    for cap in _held_by(figures, rules):
         _, low, high, _ = limits_of(figures, rules, cap["code"])
-        ratio = ratio_of(figures, cap["figure"])
-        if ratio is not None and not low <= ratio <= high:
-            sentence = (
-                f"{cap['name']} declared by the firms: {ratio_words(figures, rules, cap['code'])} {cap['against']}. "
-                f"Outside {percent(low)} to {percent(high)} the score is at most {cap['at']}."
-            )
-            caps.append(Stop(cap["code"], "reliability", sentence, is_cap=True))
+        sentence = (
+            f"{cap['name']} declared by the firms: {ratio_words(figures, rules, cap['code'])} {cap['against']}. "
+            f"Outside {percent(low)} to {percent(high)} the score is at most {cap['at']}."
+        )
+        caps.append(Stop(cap["code"], "reliability", sentence, is_cap=True))
     return caps
 
 
@@ -278,7 +346,7 @@ def stops_of(figures: Figures, rules: Rules) -> list[Stop]:
             sentence = f"A frame of fewer than {limits['small_frame']} units needs returns from {share} of them."
             stops.append(Stop("n", "few_units", sentence))
     elif f.operating < limits["units"]:
-        sentence = f"{f.operating} accepted returns of operating firms; {limits['units']} are needed."
+        sentence = f"Accepted returns of operating firms: {f.operating}; {limits['units']} are needed."
         stops.append(Stop("n", "few_units", sentence))
     if not f.has_cluster_return:
         stops.append(Stop("CLUSTER", "schedules", "The cluster schedule, which the agency files, is not accepted."))

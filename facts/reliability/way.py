@@ -8,7 +8,7 @@ from typing import Any
 from .figures import Figures
 from .gates import Association, GateResult
 from .rules import Rules
-from .scoring import caps_of, limits_of, percent, ratio_words, score_of, stops_of
+from .scoring import caps_of, counted, limits_of, percent, points_of, ratio_words, stops_of
 
 NEAR_ENOUGH = 1e-9
 ASSOCIATION, AGENCY = "association", "agency"
@@ -65,7 +65,7 @@ def shortest_way(figures: Figures, association: Association, rules: Rules, *, ta
     after = carried_out(figures, plan, rules)
     if stops_of(after, rules):
         steps.append(_too_small(after, rules))
-    elif figures.accepted and score_of(after, rules)[0] < target:
+    elif figures.accepted and points_of(after, rules) < target:
         steps.append(_not_enough(after, rules, target))
     return steps
 
@@ -141,10 +141,6 @@ def _from_memory(f: Figures) -> int:
 # --- Words ----------------------------------------------------------------------------------
 
 
-def counted(n: int, word: str) -> str:
-    return f"{n} {word}{'' if n == 1 else 's'}"
-
-
 def _returns_words(now: Figures, after: Figures, n: int) -> tuple[str, str]:
     text = f"Bring in {counted(n, 'more return')} and have {'it' if n == 1 else 'them'} accepted"
     detail = f"Response rises from {percent(now.response)} to {percent(after.response)}"
@@ -170,7 +166,9 @@ def _core_words(now: Figures, after: Figures, n: int) -> tuple[str, str]:
 
 def _evidence_words(now: Figures, after: Figures, n: int) -> tuple[str, str]:
     text = f"Help {counted(n, 'firm')} to answer from registers instead of memory"
-    detail = f"{_from_memory(now)} returns are given from memory. A plain sales, purchase and wage book is enough."
+    detail = (
+        f"{counted(_from_memory(now), 'return')} from memory so far. A plain sales, purchase and wage book is enough."
+    )
     return text, detail + " It also mends rounded figures (D6)."
 
 
@@ -231,7 +229,7 @@ def _for_points(figures: Figures, plan: dict[str, int], rules: Rules, target: fl
 
     def score(more: Mapping[str, int]) -> float:
         amounts = {key: plan.get(key, 0) + more.get(key, 0) for key in {*plan, *more}}
-        return score_of(carried_out(figures, amounts, rules), rules)[0]
+        return points_of(carried_out(figures, amounts, rules), rules)
 
     plan = dict(plan)
     while score({}) < target:
@@ -252,7 +250,7 @@ def _trimmed(figures: Figures, plan: dict[str, int], rules: Rules, target: float
 
     def is_enough(amounts: Mapping[str, int]) -> bool:
         after = carried_out(figures, amounts, rules)
-        return score_of(after, rules)[0] >= target and not stops_of(after, rules)
+        return points_of(after, rules) >= target and not stops_of(after, rules)
 
     if len(plan.keys() & LEVERS.keys()) < 2:
         return plan
@@ -284,7 +282,7 @@ def _in_words(plan: Mapping[str, int], figures: Figures, gates: dict[str, GateRe
             who, (text, detail) = AGENCY, _schedule_words(key)
         else:
             who, (text, detail) = AGENCY, _cap_words(key, now, rules)
-        before, score = (score_of(one, rules)[0] for one in (now, after))
+        before, score = (points_of(one, rules) for one in (now, after))
         steps.append(Step(key, who, text, detail, n, score - before, score))
         now = after
     return steps
@@ -322,7 +320,7 @@ def _too_small(after: Figures, rules: Rules) -> Step:
 
 
 def _not_enough(after: Figures, rules: Rules, target: float) -> Step:
-    score = score_of(after, rules)[0]
+    score = points_of(after, rules)
     return Step(
         "books",
         ASSOCIATION,

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from core.audit.models import record_many
 from core.base import Conflict, DomainError
@@ -144,6 +146,8 @@ def _accept(returns: list[Return], by, override_reason: str, seen: Seen | None) 
     record_many(entries, by=by)
     for ret in returns:
         ret.state, ret.decided_at, ret.decided_by = Return.State.ACCEPTED, now, by
+    rounds = {ret.round_id for ret in returns}
+    transaction.on_commit(lambda: import_string(settings.AFTER_ACCEPTANCE)(rounds))
 
 
 def _still_running(n: int, among: int) -> str:

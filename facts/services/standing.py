@@ -11,7 +11,7 @@ from facts.reliability import ReliabilityResult, load_rules
 
 def store_reliability(snapshot: Snapshot, results: Mapping[str, ReliabilityResult]) -> None:
     """Store the scores of a snapshot's round; those that a published edition ranked by stay as they are."""
-    if snapshot.editions.filter(state__in=["published", "superseded"]).exists():
+    if snapshot.editions.filter(state__in=["proposed", "scheduled", "published", "superseded"]).exists():
         return
     snapshot.reliability.all().delete()
     clusters = dict(Cluster.objects.filter(code__in=results).values_list("code", "pk"))

@@ -54,7 +54,7 @@ def store_values(
     values : from `compute_round`. coverage : from `coverage_of`. rules : the methodology's publication rules.
     errors : standard errors, cluster × indicator, NaN where no firm enters.
     """
-    if snapshot.editions.filter(state__in=["published", "superseded"]).exists():
+    if snapshot.editions.filter(state__in=["proposed", "scheduled", "published", "superseded"]).exists():
         return
     snapshot.values.all().delete()
     clusters = dict(Cluster.objects.values_list("code", "pk"))

@@ -5,6 +5,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.routers import APIRootView, DefaultRouter
 
 from cci import api as cci
+from cci import api_releases as releases
 from clusters import api as clusters
 from facts import api as facts
 from interventions import api as interventions
@@ -31,6 +32,9 @@ ENDPOINTS = [
     ("editions", cci.EditionViewSet, Pages),
     ("scores", cci.ScoreViewSet, Cursor),
     ("rankings", cci.RankingViewSet, Pages),
+    ("releases", releases.ReleaseViewSet, Pages),
+    ("errata", releases.ErratumViewSet, Pages),
+    ("revision-changes", releases.RevisionChangeViewSet, Pages),
     # what is done about it
     ("interventions", interventions.InterventionViewSet, Pages),
     ("schemes", interventions.SchemeViewSet, Pages),

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.generic import TemplateView
 
-from cci.models import Edition
+from cci.models import Edition, Methodology
 from clusters.models import Cluster, ProfileFact
 from core import policy
 from core.jobs.models import Job
@@ -95,6 +95,7 @@ class Workspace(PolicyMixin, TemplateView):
             reopenings(user),
             profile_facts(user),
             editions(user, round_),
+            methodologies(user),
             rounds_to_move(user),
             late_clusters(user),
             ways_to_rank(user),
@@ -129,6 +130,8 @@ def places(user) -> list[dict]:
         ("standing.read", "facts:standings", "Standing"),
         ("profile.write", "clusters:profiles", "Profiles"),
         ("edition.manage", "cci:editions", "Editions"),
+        ("methodology.manage", "cci:methodologies", "Methodologies"),
+        ("release.manage", "cci:release-list", "Releases"),
     ]
     return [{"label": label, "href": reverse(name)} for action, name, label in every if policy.allowed(user, action)]
 
@@ -422,8 +425,9 @@ def editions(user, round_: Round | None) -> Group:
     if not policy.allowed(user, "edition.recompute"):
         return Group("Editions", [])
     tasks = []
-    found = policy.scope(user, "edition.manage", Edition.objects.select_related("job", "round"))
-    for edition in found.filter(state__in=["computing", "candidate", "proposed", "failed"]).order_by("-pk"):
+    found = policy.scope(user, "edition.manage", Edition.objects.filter(is_trial=False).select_related("job", "round"))
+    on_their_way = ["computing", "candidate", "proposed", "scheduled", "failed"]
+    for edition in found.filter(state__in=on_their_way).order_by("-pk"):
         href = reverse("cci:edition", args=[edition.pk])
         is_own = edition.proposed_by_id == user.pk
         if edition.state == "computing":
@@ -434,12 +438,29 @@ def editions(user, round_: Round | None) -> Group:
         elif edition.state == "proposed":
             why = "Proposed by you; a colleague publishes it." if is_own else "Proposed by a colleague: publish."
             act = "Open" if is_own else "Look over and publish"
+        elif edition.state == "scheduled":
+            why, act = f"Approved; comes out {timezone.localtime(edition.release_at):%-d %B %Y, %H:%M}.", "Open"
         elif edition.is_provisional:
             why, act = "Provisional, of the open round; for staff only.", "Open"
         else:
             why, act = "Computed. Look it over, then propose it.", "Look over"
         tasks.append(Task(str(edition), href, why, edition.round.releases_on, edition.state, act))
     return Group("Editions", tasks)
+
+
+def methodologies(user) -> Group:
+    """Methodologies that wait for another person's check, or for their adoption."""
+    if not policy.allowed(user, "methodology.decide"):
+        return Group("Methodologies", [])
+    tasks = []
+    for one in Methodology.objects.exclude(state=Methodology.State.ADOPTED).order_by("pk"):
+        is_draft = one.state == Methodology.State.DRAFT
+        is_own = user.pk == (one.registered_by_id if is_draft else one.checked_by_id)
+        turn = f"{'checks' if is_draft else 'adopts'} it"
+        why = f"A colleague {turn}." if is_own else f"{'To be checked' if is_draft else 'To be adopted'}: look it over."
+        href = reverse("cci:methodology-of", args=[one.version])
+        tasks.append(Task(str(one), href, why, state=one.state, act="Open" if is_own else "Look over"))
+    return Group("Methodologies", tasks)
 
 
 def rounds_to_move(user) -> Group:

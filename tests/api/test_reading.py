@@ -27,6 +27,7 @@ PROMISED = [
     *("regions", "sectors", "clusters", "units", "associations", "agencies"),
     *("rounds", "instruments", "questions", "returns", "indicators"),
     *("indicator-values", "editions", "scores", "rankings"),
+    *("releases", "errata", "revision-changes"),
     *("interventions", "schemes"),
 ]
 
@@ -155,6 +156,9 @@ def details(prefix, client):
         "indicator-values": "id",
         "scores": "id",
         "rankings": "cluster",
+        "releases": "id",
+        "errata": "id",
+        "revision-changes": "id",
     }.get(prefix, "code")
     for row in rows(client.get(f"{V1}{prefix}/?page_size=1000")):
         yield f"{V1}{prefix}/{row[key]}/"

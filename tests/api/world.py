@@ -4,7 +4,7 @@ import datetime as dt
 
 from django.utils import timezone
 
-from cci.models import Edition, Methodology, Score, Standing
+from cci.models import Edition, Erratum, Methodology, Release, Score, Standing
 from cci.services import register_methodology
 from clusters.models import AreaOfWork, ClusterAlias, OrganisationAlias, ProfileFact, Source
 from facts.models import Indicator, IndicatorValue, Snapshot
@@ -38,6 +38,20 @@ class World(Town):
             "2025.1": self.edition("2025.1", 2025, 1, "candidate"),
             "2026-provisional": self.edition("2026-provisional", 2026, None, "candidate"),
         }
+        Release.objects.create(
+            round=self.round,
+            title="Index 2026",
+            planned_at=timezone.now() + dt.timedelta(days=90),
+            announced_by=self.analyst,
+        )
+        Erratum.objects.create(
+            edition=self.editions["2024"],
+            kind="data",
+            text="Sales of one cluster were taken twice.",
+            effect="Its score falls by two points.",
+            corrected_in=self.editions["2024.1"],
+            written_by=self.analyst,
+        )
         self.source = Source.objects.create(code="a-source", citation="A source")
         self.area = AreaOfWork.objects.create(code="cap", name="Capacity", position=1)
         self.scheme = Scheme.objects.create(slug="a-scheme", name="A scheme", owner=self.agency)
@@ -60,6 +74,8 @@ class World(Town):
             label=label,
             state=state,
             is_provisional=revision is None,
+            revision_kind="data" if label == "2024.1" else "",
+            revision_note="Late returns came in." if label == "2024.1" else "",
             digest=f"digest-{label}",
             summary={"clusters": 3, "ranked": 2, "units": EXACT_UNITS},
             report={"note": "rumour"},

@@ -10,13 +10,14 @@ from core.jobs import ledger
 from core.jobs.models import Job
 from facts.services.checking import check_round
 from tests.factories import open_round, person
+from tests.methods import adopted
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def cell():
-    register_methodology("1.0")
+    adopted("1.0")
     return person("analyst"), person("analyst")
 
 
@@ -58,7 +59,7 @@ def test_a_new_edition_supersedes_the_old_in_the_same_step(cell, closed):
     old = candidate(closed, state="published", proposed_by=first, published_by=second)
     new = candidate(closed, 1)
 
-    propose(new, by=first, digest=new.digest)
+    propose(new, by=first, digest=new.digest, kind="data", note="Late returns came in.")
     publish(new, by=second, digest=new.digest)
 
     old.refresh_from_db()
@@ -125,10 +126,10 @@ def test_a_published_edition_is_not_computed_again(cell, closed):
 
 
 def test_a_failed_computation_leaves_no_half_edition(cell, closed, monkeypatch):
-    from cci import services
+    from cci.services import runs
 
     edition = request_recompute(closed, by=cell[0])
-    monkeypatch.setattr(services, "take_snapshot", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(runs, "take_snapshot", lambda *a, **k: 1 / 0)
 
     ledger.run(edition.job_id, heartbeat=False)
 
@@ -144,13 +145,13 @@ def test_a_worker_that_lost_the_job_stores_nothing(cell, closed, monkeypatch):
 
     from django.utils import timezone
 
-    from cci import services
+    from cci.services import runs
     from core.jobs.models import Job
 
     edition = request_recompute(closed, by=cell[0])
     slow = ledger.Run(ledger.claim(edition.job_id))
-    monkeypatch.setattr(services, "_compute", lambda e, run: {"digest": "x"})
-    monkeypatch.setattr(services, "_store", lambda e, result: Edition.objects.filter(pk=e.pk).update(digest="late"))
+    monkeypatch.setattr(runs, "_compute", lambda e, run: {"digest": "x"})
+    monkeypatch.setattr(runs, "store_edition", lambda e, result: Edition.objects.filter(pk=e.pk).update(digest="late"))
     Job.objects.update(lease_until=timezone.now() - dt.timedelta(seconds=1))
     ledger.claim(edition.job_id)
 

@@ -12,7 +12,7 @@ from cci import precision
 from cci.methodology import load_method
 from cci.models import Edition, Methodology, Score
 from cci.precision import precision_of, standard_error
-from cci.services import _store, compute_edition, register_methodology
+from cci.services import compute_edition, register_methodology, store_edition
 from clusters.models import Cluster
 from facts.indicators import resampling
 from facts.indicators.compute import Round, Tables, joined_inputs
@@ -164,7 +164,7 @@ def test_errors_and_intervals_are_stored(edition, tables):
     made = Edition.objects.create(round=round_, methodology=Methodology.objects.get(), revision=0, label="2025")
     snapshot = Snapshot.objects.create(round=round_, digest="0" * 64, taken_at=timezone.now())
 
-    _store(made, edition | {"snapshot": snapshot, "method": METHOD})
+    store_edition(made, edition | {"snapshot": snapshot, "method": METHOD})
 
     sialkot = Cluster.objects.get(code="PK-SUR-SKT")
     score = Score.objects.get(edition=made, cluster=sialkot, node="CCI")

@@ -125,3 +125,91 @@ def test_the_sweep_wakes_what_waits_and_what_died(monkeypatch):
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="Unknown kind"):
         ledger.enqueue("nonsense", key="a")
+
+
+def test_wishes_in_a_row_rest_and_become_one_job():
+    rest = dt.timedelta(minutes=2)
+    first = ledger.enqueue("work", key="a", after=rest)
+    second = ledger.enqueue("work", key="a", after=rest)
+
+    assert first.pk == second.pk
+    assert not ledger.run(first.pk, heartbeat=False)  # still resting
+    assert ledger.sweep() == 0
+    Job.objects.update(not_before=timezone.now() - dt.timedelta(seconds=1))
+    assert ledger.sweep() == 1
+    assert ledger.run(first.pk, heartbeat=False)
+    assert DONE == [0]
+
+
+def test_a_rest_is_pushed_on_but_not_for_ever():
+    job = ledger.enqueue("work", key="a", after=dt.timedelta(minutes=1))
+    until = Job.objects.get(pk=job.pk).not_before
+    ledger.enqueue("work", key="a", after=dt.timedelta(minutes=5))
+    later = Job.objects.get(pk=job.pk).not_before
+    Job.objects.update(created_at=timezone.now() - ledger.LONGEST_REST)
+    ledger.enqueue("work", key="a", after=dt.timedelta(minutes=9))
+
+    assert until < later == Job.objects.get(pk=job.pk).not_before
+
+
+def test_a_wish_without_rest_ends_it():
+    job = ledger.enqueue("work", key="a", after=dt.timedelta(minutes=2))
+    ledger.enqueue("work", key="a")
+
+    assert ledger.run(job.pk, heartbeat=False)
+
+
+def test_a_cancelled_job_keeps_nothing_of_its_work():
+    job = ledger.enqueue("work", key="a")
+    held = ledger.Run(ledger.claim(job.pk))
+
+    assert ledger.cancel(job, by="somebody")
+    with pytest.raises(ledger.LostLease):
+        held.progress("Working", 1, 2)
+    with pytest.raises(ledger.LostLease), held.finishing({}):
+        DONE.append("kept")
+    assert DONE == []
+    assert not ledger.run(job.pk, heartbeat=False)
+    assert not ledger.cancel(job, by="somebody")
+
+
+def test_a_job_given_back_waits_and_is_not_counted_as_a_failed_try():
+    job = ledger.enqueue("work", key="a")
+    held = ledger.Run(ledger.claim(job.pk))
+
+    with pytest.raises(ledger.LostLease):
+        held.give_back(dt.timedelta(seconds=10))
+    job.refresh_from_db()
+    assert (job.state, job.attempt) == ("queued", 0)
+    assert not ledger.run(job.pk, heartbeat=False)
+
+
+def test_the_time_left_follows_the_pace():
+    now = timezone.now()
+    job = Job(state="running", started_at=now - dt.timedelta(seconds=30), done=25, total=100)
+
+    assert job.seconds_left(now) == 90
+    job.done = 2
+    assert job.seconds_left(now) is None
+
+
+def test_one_session_at_a_time_holds_a_lock():
+    """A thread has a database session of its own."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection
+
+    from core.jobs.locks import alone
+
+    def try_it() -> bool:
+        try:
+            with alone("a") as held:
+                return held
+        finally:
+            connection.close()
+
+    with alone("a") as mine, ThreadPoolExecutor(1) as other:
+        assert mine
+        assert other.submit(try_it).result() == (connection.vendor != "postgresql")
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(try_it).result()

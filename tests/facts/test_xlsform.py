@@ -41,16 +41,21 @@ def form(code: str, listed: bool = True, **options):
 @pytest.mark.parametrize("listed", [True, False], ids=["lists", "typed"])
 @pytest.mark.parametrize("code", SCHEDULES)
 def test_odk_takes_every_schedule_without_a_warning(code, listed):
-    """pyxform writes the XForm; ODK's own validator reads it with JavaRosa, where Java is there."""
     made = form(code, listed)
 
-    answer = convert(workbook(made), validate=shutil.which("java") is not None)
+    answer = convert(workbook(made), validate=False)
 
     assert answer.warnings == []
     assert f'id="{made.id}"' in answer.xform
     assert made.id == f"facts_{code.lower()}_2026"
     questions = set(INSTRUMENT.schedule(code).questions)
     assert questions == {row.get("name") for row in made.survey} & questions
+
+
+@pytest.mark.skipif(not shutil.which("java"), reason="ODK's own validator needs Java, which is not here")
+@pytest.mark.parametrize("code", SCHEDULES)
+def test_odk_s_own_validator_reads_every_schedule(code):
+    assert convert(workbook(form(code)), validate=True).warnings == []
 
 
 def test_equal_forms_are_equal_bytes_and_another_content_is_another_version():

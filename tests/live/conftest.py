@@ -4,6 +4,7 @@ On PostgreSQL and Redis where DATABASE_URL and REDIS_URL say so, else on SQLite 
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 BASE = Path(__file__).resolve().parents[2]
 PASSWORD = "live-tests-only"
@@ -113,6 +115,32 @@ class Stand:
             )
         until(lambda: self.address in self.out.read_text(), 90, "the address is printed")
 
+    def serve(self, module: str) -> None:
+        """Let a module build a small world of its own, and serve it without worker and scheduler."""
+        built = subprocess.run(
+            [sys.executable, "-m", module], cwd=BASE, env=self.env, check=False, capture_output=True, text=True
+        )
+        assert built.returncode == 0, built.stderr[-2000:]
+        self.world = json.loads(built.stdout.splitlines()[-1])
+        command = [sys.executable, "-m", "gunicorn", "observatory.wsgi", "--threads", "8"]
+        with self.out.open("w") as out:
+            self.process = subprocess.Popen(
+                [*command, "-b", f"127.0.0.1:{self.port}"],
+                cwd=BASE,
+                env=self.env,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+        def answers() -> bool:
+            try:
+                return "ok" in self.get("/healthz")
+            except OSError:
+                return False
+
+        until(answers, 60, "the server answers")
+
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
@@ -187,6 +215,17 @@ def stand(tmp_path_factory):
     finally:
         made.stop()
         made.drop_database()
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path):
+    with sync_playwright() as play:
+        launched = play.chromium.launch(
+            executable_path=browser_path,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield launched
+        launched.close()
 
 
 @pytest.fixture

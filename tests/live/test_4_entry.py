@@ -2,16 +2,12 @@
 without a mouse, from a spreadsheet. What was typed is stored in the end, whatever happened in between.
 """
 
-import json
-import subprocess
-import sys
-import urllib.request
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from .conftest import BASE, PASSWORD, Stand, until
+from .conftest import PASSWORD, Stand
 
 pytestmark = pytest.mark.browser
 PASTE = """(text) => {
@@ -26,46 +22,12 @@ PASTE = """(text) => {
 def place(tmp_path_factory):
     """A server with a small world of its own: an association, six firms, last year's returns, this year's drafts."""
     made = Stand(tmp_path_factory.mktemp("entry"))
-    built = subprocess.run(
-        [sys.executable, "-m", "tests.live.entry_world"],
-        cwd=BASE,
-        env=made.env,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    made.world = json.loads(built.stdout.splitlines()[-1])
-    with made.out.open("w") as out:
-        made.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "observatory.wsgi", "--threads", "8", "-b", f"127.0.0.1:{made.port}"],
-            cwd=BASE,
-            env=made.env,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def answers():
-        try:
-            return urllib.request.urlopen(made.address + "/healthz", timeout=5).status == 200
-        except OSError:
-            return False
-
-    until(answers, 60, "the server answers")
-    yield made
-    made.stop()
-    made.drop_database()
-
-
-@pytest.fixture(scope="module")
-def browser(browser_path):
-    with sync_playwright() as play:
-        launched = play.chromium.launch(
-            executable_path=browser_path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        )
-        yield launched
-        launched.close()
+    try:
+        made.serve("tests.live.entry_world")
+        yield made
+    finally:
+        made.stop()
+        made.drop_database()
 
 
 def sign_in(page, username: str) -> None:

@@ -262,7 +262,7 @@ def test_ranks_stand_with_their_intervals_and_bands(client, world):
     page = words(read(client, "/cci/2025.1/"))
 
     assert "7 of 8 clusters are ranked. Ranked 1 stands first with 79 of 100" in page
-    assert "Bands A–B · one cluster each, their places hold in nine of ten draws" in page
+    assert "Bands A–B · one cluster each, their places hold in nine of ten recalculations" in page
     assert "Band C · 2 clusters between ranks 3 and 4; their order is not settled" in page
     assert "3–4" in page
     assert "no clear move" in page
@@ -321,7 +321,7 @@ def test_the_methodology_is_written_from_its_data(client, world):
     assert "All 65 goalposts" in page
     assert "at least 15 operating firms answered" in page
     assert world.now.digest in page
-    assert "not yet checked" in page
+    assert "Draft, not checked Methodology 1.0" in page
 
 
 # --- The profile -----------------------------------------------------------------------------

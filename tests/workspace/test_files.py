@@ -432,7 +432,7 @@ def test_a_workbook_to_fill_in_has_lists_locks_a_note_and_a_name(town):
     sources = [rule.formula1 for rule in sheet.data_validations.dataValidation]
     assert any(source.startswith("=lists!") or source.startswith("lists!") for source in sources)
     read_me = " ".join(str(cell.value) for row in book["read me"].iter_rows() for cell in row if cell.value)
-    assert "31 December 2026" in read_me and "statistics only" in read_me and "invented" in read_me
+    assert f"{town.round.closes_on:%-d %B %Y}" in read_me and "statistics only" in read_me and "invented" in read_me
     assert town.cluster.name in read_me and "DK" in read_me
     assert dict(book["meta"].values) == {"round": "2026", "schedule": "UNIT", "cluster": town.cluster.code}
     assert "at the scale of the file" in str([cell.value for cell in sheet[2]]) and "PKR" in str(

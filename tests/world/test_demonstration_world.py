@@ -8,8 +8,9 @@ import pytest
 from django.db.models import Count
 
 from cci.methodology import load_method
-from cci.models import Edition, Score, Standing
+from cci.models import Edition, Explanation, Score, Standing
 from cci.services import CURRENT, compute_edition, recompute_digest
+from cci.services.previous import previous_of
 from clusters.models import Cluster, Unit
 from core.audit.models import first_broken
 from facts.models import Flag, IndicatorValue, Return, Round
@@ -25,7 +26,8 @@ def outcome(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock():
         edition = Edition.objects.select_related("snapshot").get(label="2025")
         tables = read_snapshot(edition.snapshot)
-        return compute_edition(tables, 2025, load_method(CURRENT), edition.snapshot.digest), tables
+        method = load_method(CURRENT)
+        return compute_edition(tables, 2025, method, edition.snapshot.digest, previous_of(edition)), tables
 
 
 def test_it_has_the_size_of_its_recipe():
@@ -231,6 +233,50 @@ def test_only_ranked_clusters_have_ranks_and_ranks_have_intervals():
     assert set(scores.exclude(rank=None).values_list("cluster", flat=True)) == ranked
     for score in scores.exclude(rank=None):
         assert 1 <= score.rank_low <= score.rank_high <= score.n_ranked
+
+
+def test_every_cluster_is_explained_and_ranked_ones_stand_in_bands():
+    for edition in Edition.objects.filter(state="published"):
+        records = Explanation.objects.filter(edition=edition)
+        bands = list(edition.standings.filter(is_ranked=True).order_by("band").values_list("band", flat=True))
+
+        assert records.count() == edition.standings.count() == 24
+        assert bands and bands[0] == 1 and None not in bands
+        assert sorted(set(bands)) == list(range(1, max(bands) + 1))
+        assert not edition.standings.filter(is_ranked=False, band__isnull=False).exists()
+
+
+def test_contributions_and_partial_indices_add_up_in_the_database():
+    for edition in Edition.objects.filter(state="published"):
+        scores = {(one.cluster_id, one.node): one for one in edition.scores.all()}
+        for (cluster, node), index in scores.items():
+            if node == "CCI" and index.value is not None:
+                pillars = sum(scores[cluster, pillar].contribution for pillar in "OHSLR")
+                parts = scores[cluster, "PERFORM"].contribution + scores[cluster, "CAPACITY"].contribution
+                joined = scores[cluster, "PERFORM"].value ** 0.35 * scores[cluster, "CAPACITY"].value ** 0.65
+
+                assert pillars == pytest.approx(index.value) and parts == pytest.approx(index.value)
+                assert joined == pytest.approx(index.value)
+
+
+def test_robustness_is_published_with_every_edition():
+    """Framework §12.4: whose band hangs on choices of the method, in shares of the variants."""
+    for edition in Edition.objects.filter(state="published"):
+        found = edition.report["robustness"]
+        ranked = set(edition.standings.filter(is_ranked=True).values_list("cluster__code", flat=True))
+
+        assert set(found["clusters"]) == ranked
+        assert len(found["variants"]) == 2 + 18 + 1
+        assert all(0 <= one["share"] <= 1 for one in found["clusters"].values())
+
+
+def test_provisional_and_ineligible_clusters_are_computed_and_not_ranked():
+    out = Standing.objects.filter(edition__label="2025", is_ranked=False)
+    scores = Score.objects.filter(edition__label="2025", node="CCI", cluster__in=out.values("cluster"))
+
+    assert {"provisional", "not"} <= set(out.values_list("status", flat=True))
+    assert scores.exclude(value=None).count() == out.count()
+    assert not scores.exclude(rank=None).exists()
 
 
 def test_the_open_round_has_work_for_everybody():

@@ -6,6 +6,7 @@ import pandas as pd
 from django.core.management.base import BaseCommand, CommandError
 
 from cci.methodology import derive_goalposts, load_method
+from cci.peers import trades_of
 from cci.services import CURRENT
 from facts.indicators.compute import compute_round, index_inputs
 from facts.models import Round
@@ -30,7 +31,9 @@ class Command(BaseCommand):
         parts = [
             index_inputs({y: f for y, f in by_round.items() if y <= year}, year, method.definitions) for year in years
         ]
-        derive_goalposts(pd.concat(parts), method.definitions).to_csv(out, index=False)
+        divisions = {code: trade.division for code, trade in trades_of(tables, max(years)).items()}
+        proposed = derive_goalposts(pd.concat(parts), method.definitions, divisions, method.content["peers"])
+        proposed.to_csv(out, index=False)
         self.stdout.write(
             f"{out}: goalposts of {len(method.definitions.indicators)} indicators from {min(years)}–{max(years)}."
         )

@@ -20,3 +20,8 @@ class Command(BaseCommand):
         register_indicators()
         methodology = cci.register_methodology(cci.CURRENT)
         self.stdout.write(f"{instrument}, {methodology}: registered.")
+        if not methodology.is_adopted:
+            self.stdout.write(
+                f"{methodology} is {methodology.get_state_display().lower()}: before an edition can be published, one "
+                "analyst checks it and another adopts it, at /workspace/methodologies/."
+            )

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cci.engine.__main__ import main
+from cci.engine.commands import main
 
 SHARED = Path(__file__).parents[3] / ".." / "shared"
 
@@ -64,17 +64,20 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ans
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
-    def command(data: Any, meta: Any, config: Any, *, out: str = "out", **extra: Any) -> Answer:
+    def command(
+        data: Any, meta: Any, config: Any, *, out: str = "out", do: str = "run", options: Any = (), **extra: Any
+    ) -> Answer:
         for name, content in extra.items():
             placed(content, f"{name}.csv")
         folder = tmp_path / out
         code = main(
             [
-                "run",
+                do,
                 *("--data", str(placed(data, "iData.csv"))),
                 *("--meta", str(placed(meta, "iMeta.csv"))),
                 *("--config", str(placed(config, "config.toml"))),
                 *("--out", str(folder)),
+                *options,
             ]
         )
         return Answer(code, capsys.readouterr().err, folder)

@@ -1,13 +1,23 @@
 """The command line door: what it writes, the same each time, and nothing else."""
 
+import csv
 import gzip
 import hashlib
+import io
+import math
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cci.engine.errors import DataError
+from cci.engine.tables import numbers, parse_csv, to_csv
 
 ROOT = Path(__file__).parents[3]
 ALL_STEPS = """\
@@ -46,10 +56,10 @@ def test_each_step_writes_its_table_and_absent_steps_write_none(run, small):
     part = run(small["data"], small["meta"], '[impute]\nmethod = "none"\n[normalise]\n', out="part")
 
     assert {p.name for p in whole.out.iterdir()} == {
-        *("screened.csv", "imputed.csv", "treated.csv", "normalised.csv"),
+        *("screened.csv", "imputed.csv", "treated.csv", "treated_cells.csv", "normalised.csv", "bounds.csv"),
         *("scores.csv", "ranks.csv", "coverage.csv", "report.json"),
     }
-    assert {p.name for p in part.out.iterdir()} == {"imputed.csv", "normalised.csv", "report.json"}
+    assert {p.name for p in part.out.iterdir()} == {"imputed.csv", "normalised.csv", "bounds.csv", "report.json"}
     assert whole.report["steps"] == ["screen", "impute", "treat", "normalise", "aggregate", "rank"]
 
 
@@ -67,9 +77,10 @@ def test_units_screened_out_are_in_no_table_and_in_the_report(run, small):
     answer = run(data, small["meta"], ALL_STEPS)
 
     for path in answer.out.glob("*.csv"):
-        assert "W" not in pd.read_csv(path)["uCode"].tolist(), path.name
+        assert path.name == "bounds.csv" or "W" not in pd.read_csv(path)["uCode"].tolist(), path.name
+    reason = "fewer than 2 of 4 indicators available"
     assert answer.report["screening"]["screened_out"] == [
-        {"unit": "W", "row": 5, "available": 1, "indicators": 4, "nonzero": 1}
+        {"unit": "W", "row": 5, "available": 1, "indicators": 4, "nonzero": 1, "reason": reason}
     ]
     assert answer.report["units"]["read"] == 4
 
@@ -132,7 +143,7 @@ def test_folder_may_hold_other_files_and_shows_one_run(run, small, tmp_path):
 
     run(small["data"], small["meta"], "[normalise]\n")
 
-    assert {p.name for p in folder.iterdir()} == {"notes.txt", "normalised.csv", "report.json"}
+    assert {p.name for p in folder.iterdir()} == {"notes.txt", "normalised.csv", "bounds.csv", "report.json"}
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
@@ -181,3 +192,145 @@ def test_module_runs_as_a_command(small, tmp_path):
     assert (tmp_path / "out" / "ranks.csv").exists()
     assert bad.returncode == 2
     assert bad_err == "no.csv: the file cannot be read (No such file or directory); check its path.\n"
+
+
+# The quick reader and writer give what the strict ones give.
+
+cell = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.sampled_from(["", "1", "-0.5", "+3", "1e-7", ".5", "7.", "1_0", "nan", "Inf", "1e999", " 2", "NA", "0x1", "٣"]),
+    st.text(st.characters(exclude_characters='\0\r\n,"', exclude_categories=["Cs"]), max_size=5),
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(cell, cell), min_size=1, max_size=8))
+def test_a_plain_table_is_read_as_the_strict_reader_reads_it(rows):
+    body = "".join(f"u,{first},{second}\n" for first, second in rows)
+
+    quick = parse_csv(f"uCode,a,b\n{body}".encode(), name="x.csv")
+    strict = parse_csv(f'"uCode",a,b\n{body}'.encode(), name="x.csv")
+
+    assert quick.to_dict("list") == strict.to_dict("list")
+    for column in ("a", "b"):
+        assert read_or_refused(quick[column]) == read_or_refused(quick[column].astype(object))
+
+
+def read_or_refused(column):
+    try:
+        return [
+            None if math.isnan(value) else value for value in numbers(column, name="a", file="x.csv", error=DataError)
+        ]
+    except DataError as exc:
+        return str(exc)
+
+
+double = st.one_of(
+    st.floats(allow_nan=True),
+    st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("d", struct.pack("Q", bits))[0]),
+    st.integers(-10, 10).map(float),
+    st.sampled_from([1e-4, 9.999e-5, 1e9, 1e15, 1e16, -0.0, 123456789.5, 5e-324]),
+)
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(text, double, st.one_of(st.none(), st.integers(-9, 9))), min_size=1, max_size=8))
+def test_a_table_is_written_as_python_writes_its_numbers(rows):
+    texts, doubles, wholes = zip(*rows, strict=True)
+    table = pd.DataFrame({"t,x": list(texts), "f": np.array(doubles), "i": pd.array(wholes, dtype="Int64")})
+
+    content = to_csv(table)
+
+    expected = [[t, "" if math.isnan(f) else repr(f), "" if i is None else str(i)] for t, f, i in rows]
+    assert list(csv.reader(io.StringIO(content.decode(), newline=""))) == [["t,x", "f", "i"], *expected]
+
+
+# Odd data: what is defined is computed, what is not is missing and said to be so.
+
+EVERYTHING = """\
+[screen]
+min_available = 0
+[impute]
+method = "median"
+[treat]
+[normalise]
+lower = 1
+[aggregate]
+method = ["arithmetic_mean", "geometric_mean"]
+min_available = 0.5
+[rank]
+[profiles]
+"""
+
+
+def warned(answer) -> dict[str, list[str]]:
+    return {warning["kind"]: warning["names"] for warning in answer.report["warnings"]}
+
+
+def test_one_unit_has_no_scores_and_that_is_said(run, small):
+    answer = run("uCode,a,b,c,d\nX,1,2,3,4\n", small["meta"], EVERYTHING)
+
+    assert answer.code == 0, answer.err
+    assert answer.table("scores").isna().all(axis=None)
+    assert warned(answer)["constant_indicator"] == ["a", "b", "c", "d"]
+    assert warned(answer)["no_scores"] == ["P", "Q", "T"]
+
+
+def test_data_without_any_value_have_no_scores(run, small):
+    answer = run("uCode,a,b,c,d\nX,,,,\nY,,,,\n", small["meta"], EVERYTHING)
+
+    assert answer.code == 0, answer.err
+    assert answer.table("ranks").isna().all(axis=None)
+    assert warned(answer)["not_imputed"] == ["a", "b", "c", "d"]
+
+
+def test_a_constant_indicator_is_missing_never_a_midpoint(run, small):
+    data = "uCode,a,b,c,d\nX,5,1,3,1\nY,5,2,2,2\nZ,5,3,1,3\n"
+
+    answer = run(data, small["meta"], EVERYTHING)
+
+    assert answer.code == 0, answer.err
+    assert answer.table("normalised")["a"].isna().all()
+    assert warned(answer)["constant_indicator"] == ["a"]
+    assert answer.table("scores")["P"].tolist() == [100, 50.5, 1]
+
+
+def test_ties_share_their_rank(run, small):
+    data = "uCode,a,b,c,d\nW,1,2,1,2\nX,1,2,1,2\nY,9,1,9,9\nZ,0,9,0,0\n"
+
+    answer = run(data, small["meta"], EVERYTHING)
+
+    assert answer.table("ranks")["T"].to_dict() == {"W": 2, "X": 2, "Y": 1, "Z": 4}
+
+
+def test_one_spike_is_left_and_named(run, small):
+    rows = "".join(f"U{n:02d},{int(n == 0)},{n},{n},{n}\n" for n in range(40))
+
+    answer = run("uCode,a,b,c,d\n" + rows, small["meta"], EVERYTHING)
+
+    assert answer.code == 0, answer.err
+    assert answer.table("treated")["a"].tolist() == [1] + [0] * 39
+    assert warned(answer)["still_failing"] == ["a"]
+
+
+def test_values_below_zero_under_a_geometric_mean_are_refused_by_name(run, small):
+    config = '[normalise]\nmethod = "z_score"\n[aggregate]\nmethod = "geometric_mean"\n'
+
+    answer = run(small["data"], small["meta"], config)
+
+    assert answer.code == 2
+    assert "iData.csv, row 2, column a: unit X: component a of P is -" in answer.err
+
+
+@pytest.mark.parametrize("do", ["run", "audit"])
+def test_names_of_ten_thousand_characters(run, small, do):
+    name = "n" * 10_000
+    data, meta = (text.replace(",a,", f",{name},") for text in (small["data"], small["meta"]))
+
+    answer = run(data.replace(",X,", f",{'X' * 10_000},"), meta, EVERYTHING, do=do)
+
+    assert answer.code == 0, answer.err
+    if do == "run":
+        assert name in answer.table("normalised").columns
+        assert "X" * 10_000 in answer.table("ranks").index

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from cci.engine import ConfigError, DataError, compute
-from cci.engine.__main__ import main
 from cci.engine.aggregation import arithmetic_mean
+from cci.engine.commands import main
 
 HEADER = "uName,uCode,a,b,c,d\n"
 
@@ -152,7 +152,7 @@ def test_unreadable_meta(run, small, content):
         ("[normalize]\n", ["row 1", "normalize", "unknown"]),
         ("seed = 1\n[normalise]\n", ["seed", "unknown"]),
         ('[normalise]\nmethod = "min_max"\nlow = 1\n', ["row 3", "[normalise] low", "unknown key"]),
-        ('[normalise]\nmethod = "zscore"\n', ["row 2", "'zscore'", "min_max, goalposts"]),
+        ('[normalise]\nmethod = "zscore"\n', ["row 2", "'zscore'", "min_max, z_score"]),
         ("[normalise]\nlower = 5\nupper = 5\n", ["row 2", "lower", "below upper"]),
         ("[normalise]\nlower = 100\nupper = 0\n", ["row 2", "lower", "below upper"]),
         ('[normalise]\nlower = "0"\n', ["row 2", "not a finite number"]),
@@ -160,7 +160,7 @@ def test_unreadable_meta(run, small, content):
         ("[normalise]\nupper = inf\n", ["row 2", "not a finite number"]),
         ('[normalise]\nmethod = "goalposts"\n', ["[normalise] file", "name the CSV file"]),
         ('[normalise]\nfile = "p.csv"\n', ["row 2", "unknown key for method min_max"]),
-        ('[impute]\nmethod = "mean"\n', ["row 2", "'mean'", "choose none"]),
+        ('[impute]\nmethod = "guess"\n', ["row 2", "'guess'", "choose none, mean"]),
         ('[screen]\nmethod = "by_luck"\n', ["row 2", "by_na, by_zeros, by_na_and_zeros"]),
         ("[screen]\nmin_available = 66\n", ["row 2", "out of range", "0 to 1"]),
         ('[screen]\nexclude = ["N"]\n', ["row 2", "no unit N"]),
@@ -169,7 +169,30 @@ def test_unreadable_meta(run, small, content):
         ("[treat]\nwinsorise_max = 2.5\n", ["row 2", "whole number"]),
         ('[treat]\ntransform = "sqrt"\n', ["row 2", "log_ct"]),
         ("[treat]\npower = 0.5\n", ["row 2", "unknown key for transform log_ct"]),
-        ('[aggregate]\nmethod = "median"\n', ["row 2", "arithmetic_mean"]),
+        ('[aggregate]\nmethod = "mode"\n', ["row 2", "arithmetic_mean"]),
+        ('[impute]\nmethod = "group_mean"\n', ["row 1", "[impute] group", "name the column"]),
+        ('[impute]\nmethod = "mean"\ngroup = "size"\n', ["row 3", "unknown key for method mean"]),
+        ('[impute]\nmethod = "latest"\n', ["row 2", "hold one"]),
+        ("[denominate]\n", ["row 1", "[denominate] by", "Denominator"]),
+        ('[denominate]\nby = {z = "c"}\n', ["row 2", "no indicator z"]),
+        ('[denominate]\nby = {a = "c"}\nscale = {c = 0}\n', ["row 3", "above 0"]),
+        ("[screen]\ngroup_min_available = {9 = 0.5}\n", ["row 2", "level 9"]),
+        ('[treat]\nforce = ["z"]\n', ["row 2", "no indicator z"]),
+        ('[treat]\nbase_file = "b.json"\nskew = 1\nmode = "improved"\n', ["row 4", "unknown key beside base_file"]),
+        ('[normalise]\nmethod = "distance_to_reference"\n', ["row 1", "reference", "name the unit"]),
+        ('[normalise]\nmethod = "z_score"\nsd = 0\n', ["row 3", "out of range"]),
+        ('[normalise]\nmethod = "change"\n', ["row 2", "hold one"]),
+        ('[normalise]\nmethod = "percentile_classes"\npercentiles = [50, 20]\n', ["row 3", "rise"]),
+        ("[normalise]\nclip = true\n", ["row 2", "unknown key for method min_max"]),
+        ("[normalise]\n[weights]\n", ["row 2", "add [aggregate]"]),
+        ("[aggregate]\n[profiles]\n", ["row 2", "add [normalise]"]),
+        ('[normalise]\n[aggregate]\n[weights]\nmethod = "pca"\nlevel = 3\n', ["row 5", "level 3"]),
+        ('[aggregate]\n[aggregate.groups.Z]\nmethod = "median"\n', ["no aggregate Z"]),
+        ('[aggregate]\n[aggregate.groups.P]\nmethod = ["median"]\n', ["row 3", "not known"]),
+        ("[aggregate]\n[aggregate.groups.P]\nmin = 1\n", ["row 3", "unknown key"]),
+        ('[aggregate]\nmethod = "mazziotta_pareto"\nsign = 0\n', ["row 3", "-1"]),
+        ('[normalise]\n[profiles]\nrule = "peers"\n', ["row 2", "[profiles] group"]),
+        ('[normalise]\n[profiles]\nrule = "peers"\ncount = 3\ngroup = "uName"\n', ["row 4", "unknown key for rule"]),
         ('[aggregate]\nmethod = ["arithmetic_mean"]\n', ["row 2", "1 entries", "2 steps"]),
         ("[aggregate]\nmin_available = [0.5, 2]\n", ["row 2", "out of range"]),
         ("[aggregate]\nfloor = -1\n", ["row 2", "out of range"]),
@@ -183,6 +206,19 @@ def test_bad_config(run, small, config, words):
     refused(run(small["data"], small["meta"], config), "config.toml", *words)
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ('[impute]\nmethod = "group_mean"\ngroup = "Sector"\n', ["iData.csv", "row 1", "column Sector"]),
+        ('[denominate]\nby = {a = "GDP"}\n', ["iData.csv", "row 1", "column GDP"]),
+        ('[normalise]\nmethod = "distance_to_reference"\nreference = "N"\n', ["N"]),
+        ('[normalise]\n[aggregate]\n[rank]\ngroups = ["Sector"]\n', ["column Sector"]),
+    ],
+)
+def test_configuration_that_names_what_the_data_lack(run, small, config, words):
+    refused(run(small["data"], small["meta"], config), "iData.csv", *words)
+
+
 POSTS = "iCode,transform,lo,hi,direction\na,lin,0,5,1\nb,lin,0,50,-1\nc,log1p,0,3,1\nd,log,0,2,1\n"
 GOALPOSTS = '[normalise]\nmethod = "goalposts"\nfile = "posts.csv"\n'
 
@@ -193,7 +229,7 @@ def test_goalposts_are_found_beside_the_configuration(run, small):
     assert answer.code == 0, answer.err
     assert answer.table("normalised").loc["X", ["a", "b"]].tolist() == [20, 40]
     assert answer.report["parameters"]["normalise"]["file"] == "posts.csv"
-    assert answer.report["inputs"]["goalposts"]["file"] == "posts.csv"
+    assert answer.report["inputs"]["normalise.file"]["file"] == "posts.csv"
 
 
 @pytest.mark.parametrize(
