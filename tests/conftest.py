@@ -5,7 +5,32 @@ from pathlib import Path
 
 import pytest
 
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--second-stand",
+        action="store_true",
+        help="Leave out what another database cannot change: pure functions, and how pages look.",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--second-stand"):
+        return
+    kept = [item for item in items if _is_of_the_stand(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _is_of_the_stand(item) -> bool:
+    if item.get_closest_marker("looks"):
+        return False
+    if "live" in item.path.parts or item.get_closest_marker("stand") or item.get_closest_marker("django_db"):
+        return True
+    return bool(DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")

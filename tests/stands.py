@@ -1,7 +1,7 @@
-"""`make test`: the whole suite on each stand, and a last word on what ran against what.
+"""`make test`: the whole suite on the embedded stand, what a database can change on the other, and a last word.
 
 The embedded stand (SQLite, filesystem broker) always runs; PostgreSQL with Redis runs where DATABASE_URL and REDIS_URL
-name them or where they answer on their usual local ports.
+name them or where they answer on their usual local ports. Pure functions and the looks of pages are tested once.
 """
 
 import contextlib
@@ -56,26 +56,32 @@ def find_browser() -> str:
     return shutil.which("chromium") or ""
 
 
-def run_stand(name: str, extra: dict[str, str], extra_args: list[str]) -> dict[str, int]:
-    """Run quick tests on both cores, then world and live side by side. Returns exit codes by part."""
-    env = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")} | extra
-    codes = {}
-    say(f"\n=== {name}: quick tests")
-    codes["quick"] = subprocess.run([*PYTEST, *QUICK, *extra_args], cwd=BASE, env=env, check=False).returncode
-    logs = Path(env["OBSERVATORY_TEST_LOGS"])
-    running = {}
-    for part, folder in SLOW.items():
+def run_parts(name: str, parts: dict[str, list[str]], env: dict[str, str]) -> dict[str, int]:
+    """Run parts of the suite side by side, each into a log of its own. Returns exit codes by part."""
+    logs, running = Path(env["OBSERVATORY_TEST_LOGS"]), {}
+    for part, arguments in parts.items():
         log = (logs / f"{name.split()[0].lower()}-{part}.log").open("w")
-        running[part] = (
-            subprocess.Popen([*PYTEST, *folder, *extra_args], cwd=BASE, env=env, stdout=log, stderr=subprocess.STDOUT),
-            log,
-        )
+        command = [*PYTEST, *arguments]
+        running[part] = subprocess.Popen(command, cwd=BASE, env=env, stdout=log, stderr=subprocess.STDOUT), log
+    codes = {}
     for part, (process, log) in running.items():
         codes[part] = process.wait()
         log.close()
-        say(f"\n=== {name}: {part} tests")
-        say(Path(log.name).read_text())
+        say(f"\n=== {name}: {part} tests\n{Path(log.name).read_text()}")
     return codes
+
+
+def run_stand(name: str, extra: dict[str, str], extra_args: list[str], *, second: bool, world: bool) -> dict[str, int]:
+    """Run the suite on one stand: quick tests on both cores, then the live ones, and the whole world beside them.
+
+    second : leave out what another database cannot change. world : load the whole demonstration world, too.
+    """
+    env = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")} | extra
+    say(f"\n=== {name}: quick tests")
+    less = ["--second-stand"] if second else []
+    codes = {"quick": subprocess.run([*PYTEST, *QUICK, *less, *extra_args], cwd=BASE, env=env, check=False).returncode}
+    slow = SLOW if world else {part: arguments for part, arguments in SLOW.items() if part != "world"}
+    return codes | run_parts(name, {part: [*arguments, *less, *extra_args] for part, arguments in slow.items()}, env)
 
 
 def main() -> int:
@@ -95,7 +101,11 @@ def main() -> int:
         left_out.append("browser tests: no Chromium was found and none could be installed")
     if not (BASE.parent / "shared").exists():
         left_out.append("comparisons with the reference files, which are not beside this project")
-    results = {name: run_stand(name, extra, sys.argv[1:]) for name, extra in stands.items()}
+    # The whole world needs minutes to load; the last stand has it. Every stand's live tests load a small one.
+    results = {
+        name: run_stand(name, extra, sys.argv[1:], second=n > 1, world=n == len(stands))
+        for n, (name, extra) in enumerate(stands.items(), start=1)
+    }
     failed = False
     say("")
     for name, codes in results.items():

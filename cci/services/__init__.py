@@ -14,9 +14,11 @@ from .runs import (
 )
 from .storing import store_edition
 from .trials import back_cast, request_trial
-from .verifying import recompute_digest, request_verification, run_verification, verification_of
+from .verifying import Verified, request_verification, run_verification, verification_of, verify
 
 __all__ = [
+    "Verified",
+    "verify",
     "CURRENT",
     "adopt_methodology",
     "back_cast",
@@ -26,7 +28,6 @@ __all__ = [
     "decline",
     "propose",
     "publish",
-    "recompute_digest",
     "recompute_open_rounds",
     "recompute_soon",
     "register_methodology",

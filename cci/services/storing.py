@@ -4,6 +4,7 @@ import json
 from functools import partial
 
 import pandas as pd
+from django.db.models import Model
 from django.utils import timezone
 
 from cci.engine import VERSION
@@ -12,6 +13,8 @@ from clusters.models import Cluster
 from core.audit.models import record
 from facts.services.standing import store_reliability
 from facts.services.values import store_values
+
+INDEX = "CCI"
 
 
 def store_edition(edition: Edition, result: dict, *, with_values: bool | None = None) -> None:
@@ -22,22 +25,39 @@ def store_edition(edition: Edition, result: dict, *, with_values: bool | None = 
     """
     if with_values is None:
         with_values = not edition.is_trial
-    method, coverage = result["method"], result["coverage"]
-    sure = result["precision"]
+    coverage = result["coverage"]
     if with_values:
-        store_values(result["snapshot"], result["values"], coverage, method.content["publication"], sure.values)
+        rules = result["method"].content["publication"]
+        store_values(result["snapshot"], result["values"], coverage, rules, result["precision"].values)
         store_reliability(result["snapshot"], result["reliability"])
+    for model, rows in rows_of(edition, result).items():
+        model._default_manager.filter(edition=edition).delete()
+        model._default_manager.bulk_create(rows, batch_size=500)
+    edition.snapshot = result["snapshot"]
+    edition.state = Edition.State.CANDIDATE
+    edition.digest = result["digest"]
+    edition.engine_version = VERSION
+    edition.report = report_of(result)
+    edition.summary = {
+        "clusters": len(coverage),
+        "ranked": len(result["ranks"]),
+        "units": int(coverage["operating"].sum()),
+    }
+    edition.is_synthetic = result["snapshot"].is_synthetic
+    edition.computed_at = timezone.now()
+    edition.save()
+    record("edition.computed", edition, by=edition.requested_by, label=edition.label, digest=edition.digest)
+
+
+def rows_of(edition: Edition, result: dict) -> dict[type[Model], list[Model]]:
+    """What `compute_edition` found, as the rows that are stored of it; nothing is written."""
     clusters = dict(Cluster.objects.values_list("code", "pk"))
-    edition.scores.all().delete()
-    edition.standings.all().delete()
-    edition.explanations.all().delete()
-    intervals, ranks = sure.intervals, result["ranks"]
-    n_ranked = len(ranks)
+    coverage, sure, ranks, bands = result["coverage"], result["precision"], result["ranks"], result["bands"]
+    intervals, number = sure.intervals, partial(_or_none, int)
     scores = []
-    number, bands = partial(_or_none, int), result["bands"]
     for code, row in result["scores"].iterrows():
         for node, value in row.items():
-            is_index = node == "CCI" and code in intervals.index
+            is_index = node == INDEX and code in intervals.index
             scores.append(
                 Score(
                     edition=edition,
@@ -45,7 +65,7 @@ def store_edition(edition: Edition, result: dict, *, with_values: bool | None = 
                     node=node,
                     value=_or_none(float, value),
                     rank=number(ranks[node].get(code)) if code in ranks.index else None,
-                    n_ranked=n_ranked,
+                    n_ranked=len(ranks),
                     rank_low=int(intervals.at[code, "low"]) if is_index else None,
                     rank_high=int(intervals.at[code, "high"]) if is_index else None,
                     se=_or_none(float, sure.scores.at[code, node]),
@@ -53,45 +73,30 @@ def store_edition(edition: Edition, result: dict, *, with_values: bool | None = 
                     contribution=_or_none(float, result["contributions"].at[code, node]),
                 )
             )
-    Score.objects.bulk_create(scores, batch_size=500)
-    Standing.objects.bulk_create(
-        [
-            Standing(
-                edition=edition,
-                cluster_id=clusters[code],
-                is_ranked=verdict.is_ranked,
-                reason=verdict.reason,
-                status=verdict.status,
-                response_share=_or_none(float, coverage.at[code, "response_share"]),
-                employment_share=_or_none(float, coverage.at[code, "employment_share"]),
-                n_units=int(coverage.at[code, "operating"]),
-                band=number(bands.get(code)),
-            )
-            for code, verdict in result["standings"].items()
-        ],
-        batch_size=500,
-    )
-    Explanation.objects.bulk_create(
-        [
-            Explanation(edition=edition, cluster_id=clusters[code], content=content)
-            for code, content in result["explanations"].items()
-        ],
-        batch_size=500,
-    )
-    edition.snapshot = result["snapshot"]
-    edition.state = Edition.State.CANDIDATE
-    edition.digest = result["digest"]
-    edition.engine_version = VERSION
-    edition.report = json.loads(json.dumps(result["report"], default=str))
-    edition.summary = {
-        "clusters": len(coverage),
-        "ranked": n_ranked,
-        "units": int(coverage["operating"].sum()),
-    }
-    edition.is_synthetic = result["snapshot"].is_synthetic
-    edition.computed_at = timezone.now()
-    edition.save()
-    record("edition.computed", edition, by=edition.requested_by, label=edition.label, digest=edition.digest)
+    standings = [
+        Standing(
+            edition=edition,
+            cluster_id=clusters[code],
+            is_ranked=verdict.is_ranked,
+            reason=verdict.reason,
+            status=verdict.status,
+            response_share=_or_none(float, coverage.at[code, "response_share"]),
+            employment_share=_or_none(float, coverage.at[code, "employment_share"]),
+            n_units=int(coverage.at[code, "operating"]),
+            band=number(bands.get(code)),
+        )
+        for code, verdict in result["standings"].items()
+    ]
+    explanations = [
+        Explanation(edition=edition, cluster_id=clusters[code], content=content)
+        for code, content in result["explanations"].items()
+    ]
+    return {Score: scores, Standing: standings, Explanation: explanations}
+
+
+def report_of(result: dict) -> dict:
+    """The report of a computation as the database gives it back."""
+    return json.loads(json.dumps(result["report"], default=str))
 
 
 def _or_none(kind, value):

@@ -7,33 +7,36 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from clusters.models import Cluster
 from facts.models import Flag, Reliability, Return, Round, Snapshot
 from facts.reliability import ReliabilityResult, load_rules
+from facts.services.values import SETTLED
 
 
 def store_reliability(snapshot: Snapshot, results: Mapping[str, ReliabilityResult]) -> None:
     """Store the scores of a snapshot's round; those that a published edition ranked by stay as they are."""
-    if snapshot.editions.filter(state__in=["proposed", "scheduled", "published", "superseded"]).exists():
+    if snapshot.editions.filter(state__in=SETTLED).exists():
         return
     snapshot.reliability.all().delete()
+    Reliability.objects.bulk_create(reliability_rows(snapshot, results), batch_size=500)
+
+
+def reliability_rows(snapshot: Snapshot, results: Mapping[str, ReliabilityResult]) -> list[Reliability]:
+    """The rows that `store_reliability` writes; nothing is written."""
     clusters = dict(Cluster.objects.filter(code__in=results).values_list("code", "pk"))
-    Reliability.objects.bulk_create(
-        [
-            Reliability(
-                snapshot=snapshot,
-                cluster_id=clusters[code],
-                score=result.score,
-                grade=result.grade,
-                status=result.status,
-                parts=[part.as_dict() for part in result.parts],
-                stops=[stop.as_dict() for stop in result.stops],
-                gates=[gate.as_dict() for gate in result.association.gates],
-                steps=[step.as_dict() for step in result.steps],
-                association=result.association.subject,
-                was_reliable=result.was_reliable,
-            )
-            for code, result in results.items()
-        ],
-        batch_size=500,
-    )
+    return [
+        Reliability(
+            snapshot=snapshot,
+            cluster_id=clusters[code],
+            score=result.score,
+            grade=result.grade,
+            status=result.status,
+            parts=[part.as_dict() for part in result.parts],
+            stops=[stop.as_dict() for stop in result.stops],
+            gates=[gate.as_dict() for gate in result.association.gates],
+            steps=[step.as_dict() for step in result.steps],
+            association=result.association.subject,
+            was_reliable=result.was_reliable,
+        )
+        for code, result in results.items()
+    ]
 
 
 def reliability_now(round_: Round, cluster: Cluster) -> Reliability | None:

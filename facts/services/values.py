@@ -12,6 +12,7 @@ from facts.indicators.definitions import Definitions, load_definitions
 from facts.models import Indicator, IndicatorValue, Snapshot
 from facts.release import shown_value
 
+SETTLED = ("proposed", "scheduled", "published", "superseded", "withdrawn")  # states whose values stay
 FILE = settings.BASE_DIR / "fixtures" / "indicators" / "facts-1.0.toml"
 
 
@@ -54,9 +55,16 @@ def store_values(
     values : from `compute_round`. coverage : from `coverage_of`. rules : the methodology's publication rules.
     errors : standard errors, cluster × indicator, NaN where no firm enters.
     """
-    if snapshot.editions.filter(state__in=["proposed", "scheduled", "published", "superseded"]).exists():
+    if snapshot.editions.filter(state__in=SETTLED).exists():
         return
     snapshot.values.all().delete()
+    IndicatorValue.objects.bulk_create(value_rows(snapshot, values, coverage, rules, errors), batch_size=500)
+
+
+def value_rows(
+    snapshot: Snapshot, values: pd.DataFrame, coverage: pd.DataFrame, rules: Mapping, errors: pd.DataFrame
+) -> list[IndicatorValue]:
+    """The rows that `store_values` writes; nothing is written."""
     clusters = dict(Cluster.objects.values_list("code", "pk"))
     indicators = {indicator.code: indicator for indicator in Indicator.objects.all()}
     covered = {
@@ -97,4 +105,4 @@ def store_values(
                 coverage=None if math.isnan(row.coverage) else float(row.coverage),
             )
         )
-    IndicatorValue.objects.bulk_create(rows, batch_size=500)
+    return rows

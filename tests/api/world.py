@@ -10,7 +10,7 @@ from clusters.models import AreaOfWork, ClusterAlias, OrganisationAlias, Profile
 from facts.models import Indicator, IndicatorValue, Snapshot
 from facts.services.values import register_indicators
 from interventions.models import BudgetLine, Intervention, Scheme
-from tests.factories import ClusterFactory, OrganisationFactory, Town, open_round, person
+from tests.factories import ClusterFactory, OrganisationFactory, Town, before_publication, open_round, person
 
 # Figures that must never come out: the exact value, the exact count, a score's decimals, figures of a candidate.
 EXACT_VALUE, EXACT_UNITS, EXACT_SCORE, CANDIDATE_SHOWN, CANDIDATE_SCORE = 41234.5678, 8731, 61.7391, 77777.0, 33.0
@@ -149,9 +149,10 @@ class World(Town):
                     n_units=EXACT_UNITS,
                 )
             )
-        IndicatorValue.objects.bulk_create(values)
-        Score.objects.bulk_create(scores)
-        Standing.objects.bulk_create(standings)
+        with before_publication():
+            IndicatorValue.objects.bulk_create(values)
+            Score.objects.bulk_create(scores)
+            Standing.objects.bulk_create(standings)
 
     def people(self) -> dict:
         return {

@@ -9,7 +9,7 @@ from cci.services import register_methodology
 from cci.views.benchmark import Line, lines_of
 from clusters.models import AreaOfWork
 from facts.models import Snapshot
-from tests.factories import ClusterFactory, OrganisationFactory, open_round, person
+from tests.factories import ClusterFactory, OrganisationFactory, before_publication, open_round, person
 
 
 def edition_of(round_, clusters, *, state="candidate", provisional=True, own=30.0) -> Edition:
@@ -56,7 +56,8 @@ def test_before_publication_the_association_sees_its_gaps_and_what_helped_others
 
 
 def test_below_ten_peers_nothing_is_compared_and_an_earlier_round_stands_in(town, peers, client):
-    edition_of(open_round(2025, state="closed"), peers, state="published", provisional=False)
+    with before_publication():
+        edition_of(open_round(2025, state="closed"), peers, state="published", provisional=False)
     edition_of(town.round, peers[:8])
     client.force_login(town.head)
 

@@ -20,7 +20,7 @@ from core.base import Conflict, DomainError
 from core.jobs import ledger
 from core.jobs.models import Job
 from facts.services.snapshots import take_snapshot
-from tests.factories import ClusterFactory, open_round, person
+from tests.factories import ClusterFactory, before_publication, open_round, person
 from tests.methods import adopted, second_method
 
 pytestmark = pytest.mark.django_db
@@ -206,10 +206,9 @@ def past(cell):
     old = adopted("1.0")
     editions = [published(year, old) for year in (2024, 2025)]
     for edition in editions:
-        Edition.objects.filter(pk=edition.pk).update(state="candidate")
         edition.snapshot = take_snapshot(edition.round, by=cell[0])
-        edition.state = "published"
-        edition.save()
+        with before_publication():
+            edition.save()
     return editions
 
 
@@ -302,15 +301,14 @@ def test_trials_and_series_say_what_the_method_changes(cell, past, second):
     trials = back_cast(method, by=cell[0])
     Edition.objects.filter(pk__in=[one.pk for one in trials]).update(state="candidate")
     orders = {past[0]: (60, 50, 40), past[1]: (60, 50, 40), trials[0]: (61, 52, 43), trials[1]: (40, 52, 64)}
-    Edition.objects.filter(pk__in=[one.pk for one in past]).update(state="candidate")
-    for edition, values in orders.items():
-        ranks = [1 + sum(other > value for other in values) for value in values]
-        for cluster, value, rank in zip(clusters, values, ranks, strict=True):
-            Score.objects.create(
-                edition=edition, cluster=cluster, node="CCI", value=value, rank=rank, rank_low=rank, rank_high=rank
-            )
-            Standing.objects.create(edition=edition, cluster=cluster, is_ranked=True)
-    Edition.objects.filter(pk__in=[one.pk for one in past]).update(state="published")
+    with before_publication():
+        for edition, values in orders.items():
+            ranks = [1 + sum(other > value for other in values) for value in values]
+            for cluster, value, rank in zip(clusters, values, ranks, strict=True):
+                Score.objects.create(
+                    edition=edition, cluster=cluster, node="CCI", value=value, rank=rank, rank_low=rank, rank_high=rank
+                )
+                Standing.objects.create(edition=edition, cluster=cluster, is_ranked=True)
 
     tried = tried_rounds(method)
     short = summaries(tried)

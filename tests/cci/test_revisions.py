@@ -1,19 +1,23 @@
 """What a revision changed, by hand; and that every published edition can be computed again."""
 
+import shutil
+from contextlib import suppress
 from io import StringIO
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import DatabaseError, connection, transaction
 
-from cci.management.commands import verify_editions
-from cci.models import Edition, Score, Standing
+from cci.models import Edition, Explanation, Score, Standing
 from cci.revisions import change_list, spearman, summary_of
-from cci.services import revised
-from core.base import DomainError
-from facts.services.snapshots import take_snapshot
-from tests.factories import ClusterFactory, open_round, person
+from cci.services import request_recompute, revised
+from core.jobs import ledger
+from facts.models import Indicator, IndicatorValue
+from facts.services.values import register_indicators
+from tests.factories import ClusterFactory, open_round, person, rules_lifted
 from tests.methods import adopted, second_method
 
 pytestmark = pytest.mark.django_db
@@ -128,67 +132,113 @@ def test_spearman_agrees_with_scipy():
 
 
 @pytest.fixture
-def computed():
-    """A published edition of a round without returns, computed for real from its snapshot."""
-    from cci.services import recompute_digest
-
-    method, round_ = adopted("1.0"), open_round(2025, state="closed")
-    edition = Edition(round=round_, methodology=method, revision=0, label="2025", state="published")
-    edition.snapshot = take_snapshot(round_, by=person("analyst"))
-    return edition, recompute_digest
+def published(town):
+    """A published edition, computed for real from a round without returns."""
+    adopted("1.0")
+    register_indicators()
+    edition = request_recompute(town.round, by=person("analyst"))
+    assert ledger.run(edition.job_id, heartbeat=False)
+    Edition.objects.filter(pk=edition.pk).update(state="published", is_provisional=False, revision=0)
+    edition.refresh_from_db()
+    return edition
 
 
 def said(**options) -> str:
+    """What the command says, whether or not it ends in an error."""
     out = StringIO()
-    call_command("verify_editions", stdout=out, **options)
+    with suppress(CommandError):
+        call_command("verify_editions", stdout=out, **options)
     return out.getvalue()
 
 
-def test_the_same_digest_passes_and_another_fails(computed, monkeypatch):
-    edition, _ = computed
-    edition.digest, edition.engine_version = "d" * 64, verify_editions.VERSION
-    edition.save()
-    monkeypatch.setattr(verify_editions, "recompute_digest", lambda one: one.digest)
+def past_the_rules(table: str, sql: str) -> None:
+    with rules_lifted(table), connection.cursor() as cursor:
+        cursor.execute(sql)
 
-    assert "2025: same digest" in said() and "1 editions computed again" in said()
-    assert "same digest" in said(edition="2025")
-    monkeypatch.setattr(verify_editions, "recompute_digest", lambda one: "e" * 64)
-    with pytest.raises(CommandError, match="1 of 1"):
-        said()
+
+def test_an_untouched_edition_comes_out_the_same(published):
+    assert f"{published.label}: same digest, same rows" in said()
+    assert "1 editions computed again" in said(edition=published.label)
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
-    [(DomainError("not in the snapshot store"), "snapshot store"), (FileNotFoundError("cci-9.toml"), "cannot be read")],
+    ("table", "sql", "words"),
+    [
+        ("cci_standing", "UPDATE cci_standing SET n_units = 41", "1 of 1 standings"),
+        ("cci_score", "DELETE FROM cci_score WHERE node = 'CCI'", "scores"),
+        ("cci_explanation", "UPDATE cci_explanation SET content = '{}'", "1 of 1 explanations"),
+        ("cci_edition", "UPDATE cci_edition SET report = '{}'", "its report"),
+        ("facts_indicatorvalue", "UPDATE facts_indicatorvalue SET n_units = 41", "indicator values"),
+        ("facts_reliability", "UPDATE facts_reliability SET grade = 'A'", "1 of 1 reliabilit"),
+    ],
 )
-def test_what_cannot_be_computed_again_is_a_failure_with_its_reason(computed, monkeypatch, fault, words):
-    edition, _ = computed
-    edition.digest = "d" * 64
-    edition.save()
+def test_a_row_altered_in_the_database_is_found_though_the_digest_is_the_same(published, table, sql, words):
+    past_the_rules(table, sql)
 
-    def broken(one):
-        raise fault
-
-    monkeypatch.setattr(verify_editions, "recompute_digest", broken)
-    out = StringIO()
-
-    with pytest.raises(CommandError):
-        call_command("verify_editions", stdout=out)
-    assert words in out.getvalue()
+    told = said()
+    assert "the digest is the same, but what is stored is not what was computed" in told
+    assert words in told
+    with pytest.raises(CommandError, match="1 of 1"):
+        call_command("verify_editions", stdout=StringIO())
 
 
-def test_an_older_engine_is_named_as_the_cause(computed, monkeypatch):
-    edition, _ = computed
-    edition.digest, edition.engine_version = "d" * 64, "0.0.1"
-    edition.save()
-    monkeypatch.setattr(verify_editions, "recompute_digest", lambda one: "e" * 64)
-    out = StringIO()
-
-    with pytest.raises(CommandError):
-        call_command("verify_editions", stdout=out)
-    assert "engine 0.0.1 made it" in out.getvalue()
+def test_another_digest_an_older_engine_and_lost_inputs_are_told_apart(published):
+    past_the_rules("cci_edition", f"UPDATE cci_edition SET digest = '{'d' * 64}'")
+    assert f"DIFFERS: {published.digest[:16]}" in said()
+    past_the_rules("cci_edition", "UPDATE cci_edition SET engine_version = '0.0.1'")
+    assert "engine 0.0.1 made it" in said()
+    shutil.rmtree(settings.SNAPSHOT_DIR / published.snapshot.digest)
+    assert "snapshot" in said()
 
 
 def test_an_unknown_label_is_refused(db):
     with pytest.raises(CommandError, match="no computed edition 1999"):
-        said(edition="1999")
+        call_command("verify_editions", edition="1999", stdout=StringIO())
+
+
+# --- What the database itself refuses ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE cci_edition SET state = 'candidate'",
+        "UPDATE cci_edition SET published_at = NULL",
+        "UPDATE cci_edition SET is_synthetic = NOT is_synthetic",
+        "UPDATE cci_edition SET release_at = computed_at",
+        "DELETE FROM cci_edition",
+        "UPDATE cci_methodology SET title = 'Another'",
+        "DELETE FROM cci_score",
+        "UPDATE cci_standing SET n_units = 41",
+        "UPDATE facts_reliability SET grade = 'A'",
+    ],
+)
+def test_the_database_refuses_to_alter_what_is_published(published, sql):
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def test_the_database_refuses_to_add_to_what_is_published(published):
+    cluster = ClusterFactory()
+    for add in (
+        lambda: Score.objects.create(edition=published, cluster=cluster, node="CCI", value=99.0, rank=1),
+        lambda: Standing.objects.create(edition=published, cluster=cluster, is_ranked=True),
+        lambda: Explanation.objects.create(edition=published, cluster=cluster),
+        lambda: IndicatorValue.objects.create(
+            snapshot=published.snapshot, cluster=cluster, indicator=Indicator.objects.first(), status="A"
+        ),
+    ):
+        with pytest.raises(DatabaseError, match="no row is added"), transaction.atomic():
+            add()
+
+
+def test_a_public_edition_only_goes_on(published):
+    for refused in ("computing", "proposed", "failed"):
+        with pytest.raises(DatabaseError, match="it only goes on"), transaction.atomic():
+            Edition.objects.update(state=refused)
+    Edition.objects.update(state="superseded")
+    with pytest.raises(DatabaseError, match="it only goes on"), transaction.atomic():
+        Edition.objects.update(state="published")
+    Edition.objects.update(state="withdrawn")
+    with pytest.raises(DatabaseError, match="it only goes on"), transaction.atomic():
+        Edition.objects.update(state="published")

@@ -43,7 +43,7 @@ def test_a_tampered_event_is_found(chain, monkeypatch):
         if connection.vendor == "sqlite":
             cursor.execute("DROP TRIGGER audit_event_immutable_update")
         else:
-            cursor.execute("DROP TRIGGER audit_event_immutable ON audit_event")
+            cursor.execute("DROP TRIGGER audit_event_immutable_update ON audit_event")
         cursor.execute("UPDATE audit_event SET action = 'other' WHERE seq = 2")
 
     assert first_broken() == 2

@@ -4,10 +4,8 @@ import csv
 import datetime as dt
 import io
 import re
-from importlib import import_module
 
 import pytest
-from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection, transaction
@@ -16,7 +14,7 @@ from django.utils import timezone
 
 from clusters.models import Membership
 from core import policy
-from core.audit.models import Event, record
+from core.audit.models import Event
 from core.base import DomainError
 from facts.models import FrameEntry, Return, Round, UnitLink
 from facts.services import collectors, invitations, links
@@ -291,30 +289,6 @@ def test_the_file_of_links_leaves_out_who_opened_one(town, link):
     assert town.units[0] in links.units_without_return(town.round, town.cluster)
     UnitLink.objects.filter(pk=link.pk).update(used_at=timezone.now())  # opened, and nothing stands in the return
     assert town.units[0] not in links.units_without_return(town.round, town.cluster)
-
-
-def test_what_was_shared_before_becomes_reading_and_goes_back(town, link):
-    ret = handed_in(link)
-    Return.objects.filter(pk=ret.pk).update(collector=town.association)
-    with transaction.atomic():
-        record("return.shared", ret, by=link.user)
-    drafted = save_drafts(
-        round_=town.round,
-        schedule_code="UNIT",
-        rows=[Row(town.units[1].frame_id, {"UA01": 1}, "row 2")],
-        by=town.entry,
-        channel="web",
-    ).returns[0]
-    migration = import_module("facts.migrations.0009_returns_reading_only")
-
-    migration.reading_only(apps, None)
-    ret.refresh_from_db()
-    drafted.refresh_from_db()
-    assert (ret.collector, ret.shared_with) == (None, town.association)
-    assert (drafted.collector, drafted.shared_with) == (town.association, None)
-    migration.writing_again(apps, None)
-    ret.refresh_from_db()
-    assert ret.collector == town.association
 
 
 def test_what_was_shared_with_the_association_does_not_pass_on_to_another(town, link):

@@ -14,6 +14,7 @@ import pytest
 
 from .size import count, say
 
+pytestmark = pytest.mark.stand
 BASE = Path(__file__).resolve().parents[2]
 
 
@@ -97,7 +98,7 @@ def killed_after(world, job: int, seconds: float) -> bool:
 
 def test_an_import_killed_anywhere_is_whole_or_nothing_and_is_finished_once(world):
     rng, kills = random.Random(7), 0
-    trials = count(3, 40)
+    trials = count(2, 40)
     units = world.told["units"]
     span = undisturbed(world, world.ask("import", 0)["job"])
     for turn in range(1, trials + 1):
@@ -120,7 +121,7 @@ def test_an_import_killed_anywhere_is_whole_or_nothing_and_is_finished_once(worl
 
 def test_a_check_run_killed_anywhere_is_whole_or_nothing_and_is_finished_once(world):
     rng, kills = random.Random(8), 0
-    trials = count(3, 40)
+    trials = count(2, 40)
     span = undisturbed(world, world.ask("check", 0)["job"])
     whole = world.ask("state")
     assert whole["checked"] and whole["flags"] == whole["numbers"] > 0

@@ -159,7 +159,7 @@ def test_two_analysts_close_compute_and_publish_and_the_ranking_shows_it(stand, 
     with signed_in("") as page:
         page.goto("/cci/")
         assert page.url.endswith("/cci/2026/")
-        expect(page.get_by_role("link", name="Surgical instruments, Sialkot")).to_be_visible()
+        expect(page.get_by_role("link", name="Surgical instruments, Sialkot", exact=True)).to_be_visible()
         page.goto(f"/clusters/{CODE}/")
         expect(page.get_by_text("2026").first).to_be_visible()
 
@@ -181,6 +181,7 @@ PUBLIC = [
 ]
 
 
+@pytest.mark.looks
 @pytest.mark.parametrize("width", [360, 1280])
 def test_public_pages_are_accessible_and_fit_the_screen(browser, stand, width):
     from axe_core_python.sync_playwright import Axe
@@ -201,6 +202,7 @@ def test_public_pages_are_accessible_and_fit_the_screen(browser, stand, width):
     assert faults == {}
 
 
+@pytest.mark.looks
 def test_pages_are_light_and_work_without_scripts(browser, stand):
     """First view of a public page at most 150 KiB over the wire; the ranking is all there without scripts."""
     context = browser.new_context(base_url=stand.address, java_script_enabled=False)

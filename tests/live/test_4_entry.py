@@ -114,6 +114,7 @@ def test_each_field_is_saved_as_it_is_left_and_the_checks_speak_at_once(place, s
     assert stored(block(place, 0, "UB"), "UB04") == "1"
 
 
+@pytest.mark.looks
 def test_questions_come_and_go_with_the_answers_without_a_reload(place, signed_in):
     with signed_in() as (page, _):
         page.goto(block(place, 0, "UA"))
@@ -214,6 +215,7 @@ def test_after_the_sign_in_ended_nothing_is_lost(place, stored, signed_in):
     assert stored(path, "UC01") == "92,00,000"
 
 
+@pytest.mark.looks
 def test_signing_out_wipes_what_was_kept_on_the_device(place, signed_in):
     with signed_in() as (page, context):
         page.goto(block(place, 3, "UD"))
@@ -227,6 +229,7 @@ def test_signing_out_wipes_what_was_kept_on_the_device(place, signed_in):
         assert page.evaluate(keys) == 0
 
 
+@pytest.mark.looks
 def test_a_block_is_filled_with_the_keyboard_alone(place, stored, signed_in):
     path = block(place, 4, "UB")
     answers = ["20", "12", "8", "2", "13", "5", "4", "30", "24,00,000"]
@@ -281,6 +284,7 @@ def test_a_block_of_cells_is_pasted_into_the_units_table(place, stored, signed_i
     assert stored(block(place, 5, "UB"), "UB01") == ""
 
 
+@pytest.mark.looks
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_pages_of_entry_are_accessible_and_fit_the_screen(place, signed_in, width):
     from axe_core_python.sync_playwright import Axe
@@ -303,6 +307,7 @@ def test_the_pages_of_entry_are_accessible_and_fit_the_screen(place, signed_in, 
     assert faults == {}
 
 
+@pytest.mark.looks
 def test_a_slow_press_on_save_is_not_lost_to_a_message_that_comes_meanwhile(place, signed_in):
     with signed_in() as (page, _):
         page.goto(block(place, 5, "UD"))
@@ -318,6 +323,7 @@ def test_a_slow_press_on_save_is_not_lost_to_a_message_that_comes_meanwhile(plac
         expect(page.locator("input[name=UD07]")).to_have_value("1")
 
 
+@pytest.mark.looks
 def test_one_click_goes_on_where_nothing_was_changed(place, signed_in):
     with signed_in() as (page, context):
         page.goto(block(place, 5, "UE"))
@@ -339,6 +345,7 @@ def test_one_click_goes_on_where_nothing_was_changed(place, signed_in):
             page.get_by_role("button", name="Save and continue").click()
 
 
+@pytest.mark.looks
 @pytest.mark.parametrize("width", [360, 1280])
 def test_a_press_straight_after_typing_reaches_what_it_was_meant_for(place, signed_in, width):
     with signed_in(width=width) as (page, _):

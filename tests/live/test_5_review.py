@@ -72,6 +72,7 @@ def pages_of(world: dict) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.looks
 @pytest.mark.parametrize("width", [360, 1280])
 def test_every_page_of_review_is_accessible_and_fits_the_screen(place, signed_in, width):
     from axe_core_python.sync_playwright import Axe
@@ -89,6 +90,7 @@ def test_every_page_of_review_is_accessible_and_fits_the_screen(place, signed_in
     assert faults == {}
 
 
+@pytest.mark.looks
 def test_the_keys_move_and_accepting_takes_two_presses(place, signed_in):
     first, second, third = place.world["waiting"]
     with signed_in("supervisor") as page:

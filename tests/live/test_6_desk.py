@@ -60,6 +60,7 @@ def test_a_run_is_stopped_and_the_next_one_is_seen_through(desk, analyst):
     assert re.search(r"Beside Edition 20\d\d", analyst.get(f"{path}results/"))
 
 
+@pytest.mark.looks
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [360, 1280])
 def test_every_page_of_the_desk_is_accessible_and_fits_the_screen(desk, browser, width):

@@ -9,10 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cci.bands import letters
+from cci.explanations import Previous
 from cci.methodology import load_method
 from cci.models import Edition, Explanation, Methodology, Standing
 from cci.services import compute_edition, register_methodology, store_edition
-from cci.services.previous import read_previous
 from clusters.models import AreaOfWork, Cluster, ClusterRole
 from facts.models import IndicatorValue, Snapshot
 from facts.services.values import register_indicators
@@ -24,23 +24,27 @@ METHOD = load_method("1.0")
 
 @pytest.fixture(scope="module")
 def computed():
-    """Editions of 2024 and 2025 of the invented panel, and the tables they come from."""
+    """The tables of the invented panel, and its editions of 2024 and 2025."""
     tables = panel_tables()
-    return tables, compute_edition(tables, 2024, METHOD, "s24")
+    earlier = compute_edition(tables, 2024, METHOD, "s24")
+    before = Previous(
+        "2024", earlier["digest"], earlier["scores"], earlier["ranks"]["CCI"], earlier["precision"].intervals
+    )
+    return tables, earlier, compute_edition(tables, 2025, METHOD, "s25", before)
 
 
 @pytest.fixture
 def edition(computed, db) -> Edition:
     """Both editions stored and published; the later one is compared with the earlier."""
-    tables, earlier = computed
+    tables, earlier, later = computed
     register_indicators()
     register_methodology("1.0")
     for code, name in {area: area.title() for area in ("tech", "mkt", "fin", "cap", "infra", "innov")}.items():
         AreaOfWork.objects.get_or_create(code=code, defaults={"name": f"Area {name}", "position": 1})
     for code in tables.codes:
         ClusterFactory(code=code, name=f"Cluster {code}")
-    first = stored(2024, earlier)
-    return stored(2025, compute_edition(tables, 2025, METHOD, "s25", read_previous(first)))
+    stored(2024, earlier)
+    return stored(2025, later)
 
 
 def stored(year: int, result: dict) -> Edition:
@@ -166,7 +170,8 @@ def test_a_cluster_that_is_not_public_is_not_found(client, edition, code):
 
 
 def test_a_candidate_is_explained_to_nobody_here(client, edition):
-    Edition.objects.filter(pk=edition.pk).update(state="candidate")
+    with before_publication():
+        Edition.objects.filter(pk=edition.pk).update(state="candidate")
 
     assert client.get(of("PK-SUR-SKT")).status_code == 404
 

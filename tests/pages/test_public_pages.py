@@ -55,9 +55,10 @@ class World:
         self.unranked = ClusterFactory(code="PK-OUT-1", name="Left out")
         self.hidden = ClusterFactory(code="PK-HID-1", name="Hidden cluster", is_published=False)
         self.round = {year: open_round(year, state="closed", is_synthetic=True) for year in (2024, 2025)}
-        self.old = self.edition("2024", 2024, 0, "published")
-        self.first = self.edition("2025", 2025, 0, "superseded")
-        self.now = self.edition("2025.1", 2025, 1, "published")
+        with before_publication():
+            self.old = self.edition("2024", 2024, 0, "published")
+            self.first = self.edition("2025", 2025, 0, "superseded")
+            self.now = self.edition("2025.1", 2025, 1, "published")
         self.candidate = self.edition("2025.2", 2025, 2, "candidate")
 
     def edition(self, label, year, revision, state) -> Edition:
@@ -203,7 +204,8 @@ def test_invented_figures_are_marked(client, world):
 
 def test_real_figures_are_not_marked(client, world, settings):
     settings.DEMO = False
-    Edition.objects.update(is_synthetic=False)
+    with before_publication():
+        Edition.objects.update(is_synthetic=False)
 
     assert "invented" not in read(client, "/cci/2025.1/")
     assert "invented" not in read(client, "/clusters/PK-RNK-1/")
@@ -231,8 +233,9 @@ def test_what_is_not_public_is_not_found(client, world, url):
 
 
 def test_an_unpublished_cluster_stands_nowhere(client, world):
-    Standing.objects.create(edition=world.now, cluster=world.hidden, is_ranked=False, reason="copied")
-    world.value(world.now.snapshot, world.hidden, "O101", shown=5.0, value=5.0)
+    with before_publication():
+        Standing.objects.create(edition=world.now, cluster=world.hidden, is_ranked=False, reason="copied")
+        world.value(world.now.snapshot, world.hidden, "O101", shown=5.0, value=5.0)
 
     for url in ("/", "/clusters/", "/cci/2025.1/", "/indicators/O101/"):
         assert "Hidden cluster" not in read(client, url)
@@ -455,8 +458,9 @@ def test_an_indicator_names_its_leaders_from_ten_values_on(client, world):
     assert "more is better" in page
     assert 'href="/facts/#UB01"' in read(client, "/indicators/O101/")
 
-    for n in range(4):
-        world.value(world.now.snapshot, ClusterFactory(name=f"More {n}"), "O101", shown=90_000.0 + n, value=1.0)
+    with before_publication():
+        for n in range(4):
+            world.value(world.now.snapshot, ClusterFactory(name=f"More {n}"), "O101", shown=90_000.0 + n, value=1.0)
 
     assert "More 3 leads with 90,003" in words(read(client, "/indicators/O101/"))
 
@@ -543,10 +547,12 @@ def test_queries_do_not_grow_with_rows(client, world, url):
             read(client, url)
         return len(queries)
 
-    more(2)
+    with before_publication():
+        more(2)
     client.get(url)
     before = count()
-    more(6)
+    with before_publication():
+        more(6)
 
     assert count() == before
 

@@ -14,7 +14,7 @@ from core.jobs import ledger
 from core.jobs.models import Job
 from facts.models import Round
 from facts.services.values import register_indicators
-from tests.factories import ClusterFactory, OrganisationFactory, open_round, person
+from tests.factories import ClusterFactory, OrganisationFactory, before_publication, open_round, person
 from tests.methods import adopted
 
 pytestmark = pytest.mark.django_db
@@ -40,8 +40,9 @@ def edition_of(round_, **fields) -> Edition:
 
 def scored(edition, cluster, value, rank) -> None:
     span = {"rank": rank, "rank_low": rank, "rank_high": rank}
-    Score.objects.create(edition=edition, cluster=cluster, node="CCI", value=value, n_ranked=1, **span)
-    Standing.objects.create(edition=edition, cluster=cluster, is_ranked=True, response_share=0.7)
+    with before_publication():
+        Score.objects.create(edition=edition, cluster=cluster, node="CCI", value=value, n_ranked=1, **span)
+        Standing.objects.create(edition=edition, cluster=cluster, is_ranked=True, response_share=0.7)
 
 
 def page(edition, name="edition") -> str:
@@ -200,12 +201,13 @@ def test_a_reading_costs_the_same_for_one_or_many(cell, closed, door, django_ass
     edition, client = edition_of(closed), door(cell[0])
     for number in range(4):
         cluster = ClusterFactory()
-        for one in (before, edition):
-            Score.objects.create(
-                **{"edition": one, "cluster": cluster, "node": "CCI", "value": 50 - number, "rank": number + 1},
-                **{"rank_low": number + 1, "rank_high": number + 1},
-            )
-            Standing.objects.create(edition=one, cluster=cluster, is_ranked=True, band=number + 1)
+        with before_publication():
+            for one in (before, edition):
+                Score.objects.create(
+                    **{"edition": one, "cluster": cluster, "node": "CCI", "value": 50 - number, "rank": number + 1},
+                    **{"rank_low": number + 1, "rank_high": number + 1},
+                )
+                Standing.objects.create(edition=one, cluster=cluster, is_ranked=True, band=number + 1)
         if number == 0:
             client.get(page(edition, name))
             with django_assert_num_queries(queries):

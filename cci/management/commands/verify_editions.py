@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cci.engine import VERSION
 from cci.models import Edition
-from cci.services import recompute_digest
+from cci.services import verify
 from core.base import DomainError
 
 COVERS = (
@@ -14,7 +14,7 @@ COVERS = (
 
 
 class Command(BaseCommand):
-    help = "Compute every published edition again from its snapshot and methodology, and compare digests."
+    help = "Compute every published edition again from its snapshot; compare digests and every stored row."
 
     def add_arguments(self, parser):
         parser.add_argument("--edition", help="Label of one, published or not; without it, every published one.")
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         for one in found:
             fault = _fault(one)
             wrong += bool(fault)
-            said = f"DIFFERS: {fault}" if fault else "same digest"
+            said = f"DIFFERS: {fault}" if fault else "same digest, same rows"
             self.stdout.write(
                 f"{one.label}: {said} ({one.digest[:16]}…; methodology {one.methodology.version}, "
                 f"engine {one.engine_version or 'not noted'})"
@@ -43,13 +43,16 @@ def _fault(edition: Edition) -> str:
     if edition.snapshot is None:
         return "it names no snapshot, so it cannot be computed again"
     try:
-        digest = recompute_digest(edition)
+        found = verify(edition)
     except DomainError as refusal:
         return str(refusal)
     except (OSError, KeyError, ValueError) as exc:
         return f"methodology {edition.methodology.version} cannot be read: {exc}"
-    if digest == edition.digest:
+    if found.digest == edition.digest and not found.altered:
         return ""
+    if found.digest == edition.digest:
+        return f"the digest is the same, but what is stored is not what was computed: {', '.join(found.altered)}"
     if edition.engine_version != VERSION:
-        return f"{digest[:16]}…: engine {edition.engine_version} made it, this is {VERSION}; use the release it names"
-    return f"{digest[:16]}…"
+        made_by = edition.engine_version
+        return f"{found.digest[:16]}…: engine {made_by} made it, this is {VERSION}; use the release it names"
+    return f"{found.digest[:16]}…"

@@ -1,3 +1,5 @@
+"""The audit chain is append-only."""
+
 from django.db import migrations
 
 from core.audit.immutable import forbid_changes
@@ -5,4 +7,4 @@ from core.audit.immutable import forbid_changes
 
 class Migration(migrations.Migration):
     dependencies = [("audit", "0001_initial")]
-    operations = [forbid_changes("audit_event")]
+    operations = forbid_changes("audit_event")
