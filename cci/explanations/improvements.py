@@ -1,9 +1,10 @@
-"""The smallest realistic improvement of one indicator that gains a ranked cluster a place, or a better band. Pure.
+"""The smallest realistic improvement of one indicator, or of two, that gains a ranked cluster a place. Pure.
 
-All in closed form, for every cluster and indicator at once. One indicator's score moves its pillar by its weight in
-it, and the index by exp(w · Δ ln pillar). So the pillar that the index needs, and the score that the pillar needs,
-follow by going back the same way; the goalposts turn the score into a value. Realistic is what the best quarter of the
-peers reach. Everything else of the cluster, and every other cluster, stays as it is.
+Of one indicator in closed form, for every cluster and indicator at once. One indicator's score moves its pillar by its
+weight in it, and the index by exp(w · Δ ln pillar). So the pillar that the index needs, and the score that the pillar
+needs, follow by going back the same way; the goalposts turn the score into a value. Of two by halving the share of the
+way that both go. Realistic is what the best quarter of the peers reach. Everything else of the cluster, and every other
+cluster, stays as it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,38 +21,61 @@ from .shares import TOP, Shares
 # What is aimed at lies this share beyond the score to be beaten: well clear of a tie (1e-9), far below a whole point.
 MARGIN = 1e-5
 TIE = 1e-9
+CANDIDATES = 16  # indicators of a cluster that pairs are sought among: those that would move its index most
+HALVINGS = 45  # of the share of the way: exact to a double's last digits
 REGION = "R"  # rule N8: the pillar describes the region, no cluster alone can move it
 
 
 @dataclass(frozen=True)
-class Improvements:
-    """Arrays (n_ranked, n_indicators), NaN where nothing can be said: the indicator or its dimension is missing, or the
-    cluster is among the best quarter already.
+class Ways:
+    """Where the ranked clusters stand and how far they can realistically go. Arrays (n_ranked, n_indicators) where not
+    said otherwise; NaN in `reach` where nothing can be said: the indicator or its dimension is missing, or the cluster
+    is among the best quarter already.
 
     codes, indicators : of rows and columns. score : now, 0–100. reach : score of the best quarter of the peers.
-    next_score, next_value : what gains a place. band_score, band_value : what leaves the band upwards. NaN where that
-    lies beyond reach or there is nothing above. reach_value : value at reach. …_places : places gained there.
-    Values are as they enter the index: capped and smoothed, in the indicator's unit.
+    index, above, better_band : (n_ranked,), the index, the least one above it, the least one of a better band; NaN for
+    none. pillar : score of the indicator's pillar. inside : share of the indicator in it. place, weight :
+    (n_indicators,), number and weight of the pillar. floor : least pillar score. lo, hi, transform, sign : goalposts.
     """
 
     codes: tuple[str, ...]
     indicators: tuple[str, ...]
     score: np.ndarray
     reach: np.ndarray
-    reach_value: np.ndarray
-    reach_places: np.ndarray
-    next_score: np.ndarray
-    next_value: np.ndarray
-    next_places: np.ndarray
-    band_score: np.ndarray
-    band_value: np.ndarray
+    index: np.ndarray
+    above: np.ndarray
+    better_band: np.ndarray
+    pillar: np.ndarray
+    inside: np.ndarray
+    place: np.ndarray
+    weight: np.ndarray
+    floor: float
+    lo: np.ndarray
+    hi: np.ndarray
+    transform: np.ndarray
+    sign: np.ndarray
 
-    def effort(self) -> np.ndarray:
-        """The share of the way to the best quarter of the peers that gains a place."""
-        return (self.next_score - self.score) / (self.reach - self.score)
+    def index_at(self, score: np.ndarray) -> np.ndarray:
+        """The index where one indicator alone comes to `score`."""
+        after = np.maximum(self.pillar + self.inside * (score - self.score), self.floor)
+        return self.index[:, None] * (after / np.maximum(self.pillar, self.floor)) ** self.weight
+
+    def score_for(self, target: np.ndarray) -> np.ndarray:
+        """The score of one indicator alone that brings the index to `target` (n_ranked,); NaN beyond reach."""
+        needed = np.maximum(self.pillar, self.floor) * (target / self.index)[:, None] ** (1 / self.weight)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            score = self.score + (needed - self.pillar) / self.inside
+        return np.where(score <= self.reach, score, np.nan)
+
+    def value_at(self, score: np.ndarray, row=slice(None), column=slice(None)) -> np.ndarray:
+        """The value, as it enters the index, that has a score; of all cells or of one."""
+        lo, hi, transform = self.lo[row, column], self.hi[row, column], self.transform[column]
+        scaled = lo + np.where(self.sign[column] > 0, score, 100 - score) / 100 * (hi - lo)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.select([transform == "log", transform == "log1p"], [np.exp(scaled), np.expm1(scaled)], scaled)
 
 
-def improvements_of(
+def ways_of(
     normalised: pd.DataFrame,
     scores: pd.DataFrame,
     shares: Shares,
@@ -59,7 +83,7 @@ def improvements_of(
     groups: Mapping[str, Group | None],
     divisions: Mapping[str, str],
     method: Method,
-) -> Improvements:
+) -> Ways:
     """normalised, scores, shares : of the ranked clusters at least. bands : by ranked cluster. groups : cluster → its
     peers, None = all ranked clusters stand in. divisions : cluster → ISIC division, for the goalposts."""
     codes = tuple(sorted(bands.index))
@@ -69,48 +93,117 @@ def improvements_of(
     z = normalised.loc[list(codes), list(indicators)].to_numpy(dtype=float)
     index = scores.loc[list(codes), TOP].to_numpy(dtype=float)
     names = [node.code for node in definitions.pillars]
-    place = [names.index(one.pillar) for one in chosen]
-    pillar = scores.loc[list(codes), names].to_numpy(dtype=float)[:, place]
-    weight = method.pillar_weights[place]
+    place = np.array([names.index(one.pillar) for one in chosen])
     # Share of the indicator in its pillar, as the weights were shared out for this cluster.
     inside = shares.indicators.loc[list(codes), list(indicators)].to_numpy(dtype=float)
     inside = inside * shares.dimensions.loc[list(codes), [one.dimension for one in chosen]].to_numpy(dtype=float)
-    moves = inside > 0
     reach = _reach(z, codes, groups, method.content["explanations"]["reach"])
-    reach = np.where(moves & (reach > z), np.minimum(reach, 100), np.nan)
-
-    def index_at(score: np.ndarray) -> np.ndarray:
-        after = np.maximum(pillar + inside * (score - z), method.floor)
-        return index[:, None] * (after / np.maximum(pillar, method.floor)) ** weight
-
-    def score_for(target: np.ndarray) -> np.ndarray:
-        needed = np.maximum(pillar, method.floor) * (target / index)[:, None] ** (1 / weight)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            score = z + (needed - pillar) / inside
-        return np.where(score <= reach, score, np.nan)
-
     above, better_band = _targets(index, bands.loc[list(codes)].to_numpy())
-    next_score, band_score = score_for(above * (1 + MARGIN)), score_for(better_band * (1 + MARGIN))
-    lo, hi, transform, sign = _goalposts(codes, indicators, divisions, method)
-
-    def value_at(score: np.ndarray) -> np.ndarray:
-        scaled = lo + np.where(sign > 0, score, 100 - score) / 100 * (hi - lo)
-        with np.errstate(invalid="ignore", over="ignore"):
-            return np.select([transform == "log", transform == "log1p"], [np.exp(scaled), np.expm1(scaled)], scaled)
-
-    return Improvements(
+    return Ways(
         codes,
         indicators,
         z,
-        reach,
-        value_at(reach),
-        _places(index, index_at(reach)),
-        next_score,
-        value_at(next_score),
-        _places(index, index_at(next_score)),
-        band_score,
-        value_at(band_score),
+        np.where((inside > 0) & (reach > z), np.minimum(reach, 100), np.nan),
+        index,
+        above,
+        better_band,
+        scores.loc[list(codes), names].to_numpy(dtype=float)[:, place],
+        inside,
+        place,
+        method.pillar_weights[place],
+        method.floor,
+        *_goalposts(codes, indicators, divisions, method),
     )
+
+
+@dataclass(frozen=True)
+class Improvements:
+    """One indicator alone: arrays (n_ranked, n_indicators), NaN where that lies beyond reach or there is nothing above.
+
+    next_score, next_value, next_places : what gains a place. band_score, band_value : what leaves the band upwards.
+    reach_value, reach_places : value at reach, and places gained there. effort : the share of the way to the best
+    quarter of the peers that gains a place. Values are as they enter the index: capped and smoothed, in the
+    indicator's unit.
+    """
+
+    next_score: np.ndarray
+    next_value: np.ndarray
+    next_places: np.ndarray
+    band_score: np.ndarray
+    band_value: np.ndarray
+    reach_value: np.ndarray
+    reach_places: np.ndarray
+    effort: np.ndarray
+
+
+def improvements_of(ways: Ways) -> Improvements:
+    """What one indicator alone would have to become."""
+    following, band = ways.score_for(ways.above * (1 + MARGIN)), ways.score_for(ways.better_band * (1 + MARGIN))
+    return Improvements(
+        following,
+        ways.value_at(following),
+        _places(ways.index, ways.index_at(following)),
+        band,
+        ways.value_at(band),
+        ways.value_at(ways.reach),
+        _places(ways.index, ways.index_at(ways.reach)),
+        (following - ways.score) / (ways.reach - ways.score),
+    )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two indicators together, each going the same share of its way to the best quarter of the peers.
+
+    Arrays (n_ranked, n_pairs), the least effort first, NaN and -1 after the last. first, second : columns of the
+    indicators. effort : the least share of both ways that gains a place. places : gained then.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    effort: np.ndarray
+    places: np.ndarray
+
+
+def pairs_of(ways: Ways, most: int) -> Pairs:
+    """The `most` pairs of least effort for each cluster, among the indicators that would move its index most."""
+    n, n_pairs = len(ways.codes), CANDIDATES * (CANDIDATES - 1) // 2
+    full = ways.inside * (ways.reach - ways.score)  # points of the pillar, all the way
+    gain = np.nan_to_num(np.log(ways.index_at(ways.reach) / ways.index[:, None]), nan=-1.0)
+    candidates = np.argsort(-gain, axis=1, kind="stable")[:, :CANDIDATES]
+    left, right = (candidates[:, side] for side in np.triu_indices(candidates.shape[1], 1))
+
+    def of(table: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(np.broadcast_to(table, ways.score.shape), columns, axis=1)
+
+    together = ways.place[left] == ways.place[right]
+    one, two = of(full, left), of(full, right)
+    first, second = one + np.where(together, two, 0), np.where(together, 0, two)
+    pillars, weights = (of(ways.pillar, left), of(ways.pillar, right)), (ways.weight[left], ways.weight[right])
+
+    def grows(share: np.ndarray) -> np.ndarray:
+        """Logarithm of what the index is multiplied by."""
+        found = np.zeros(share.shape)
+        for points, pillar, weight in zip((first, second), pillars, weights, strict=True):
+            before, after = np.maximum(pillar, ways.floor), np.maximum(pillar + share * points, ways.floor)
+            found += weight * np.log(after / before)
+        return found
+
+    needed = np.log(ways.above * (1 + MARGIN) / ways.index)[:, None]
+    with np.errstate(invalid="ignore"):
+        within = grows(np.ones(left.shape)) >= needed
+        low, high = np.zeros(left.shape), np.ones(left.shape)
+        for _ in range(HALVINGS):  # what a share brings only grows with it
+            middle = (low + high) / 2
+            enough = grows(middle) >= needed
+            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    effort = np.where(within, high, np.nan)
+    order = np.argsort(effort, axis=1, kind="stable")[:, : min(most, n_pairs)]
+    best = np.take_along_axis(effort, order, axis=1)
+    after = ways.index[:, None] * np.exp(np.take_along_axis(grows(high), order, axis=1))
+    sides = [np.where(np.isnan(best), -1, np.take_along_axis(side, order, axis=1)) for side in (left, right)]
+    places = _places(ways.index, np.where(np.isnan(best), np.nan, after))
+    return Pairs(sides[0], sides[1], best, places.reshape(n, -1))
 
 
 def _reach(z: np.ndarray, codes: Sequence[str], groups: Mapping[str, Group | None], share: float) -> np.ndarray:

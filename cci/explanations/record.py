@@ -7,9 +7,11 @@ peers : kind (division or type), key, n, and rank, low, high, band counted among
 scores, contributions : by node and by indicator. medians : of the peers, by node (of all ranked where there are none).
 strengths, weaknesses : indicator, rank, n, rules (gii: among all; peers: among the peers).
 moved : since the last edition by the same methodology, see `movement_of`; None where there is none.
-holds_back : dimensions more than 15 points below the median of the peers, with gap and area of work (§12.6).
+holds_back : dimensions more than 15 points below the median of the peers, with gap, area of work (§12.6), and points,
+    what the index would gain were the dimension at that median.
 improvements : one a line, the least effort first: indicator, score, next_score, next_value, places, reach_value,
     reach_places, band_value, effort (share of the way to the best quarter of the peers).
+pairs : of two indicators, likewise: indicators, next_scores, next_values, places, effort (the same share of both ways).
 sure : ahead_of_next and behind_before (code, share of joint draws), band_changes (share of variants, §12.4).
 """
 
@@ -25,11 +27,12 @@ from cci.methodology import Method
 from cci.peers import Group
 from cci.precision import Precision
 
-from .improvements import Improvements, improvements_of
+from .improvements import Improvements, Ways, improvements_of, pairs_of, ways_of
 from .movement import Previous, movement_of
-from .shares import TOP, contributions_of, shares_of
+from .shares import TOP, Shares, contributions_of, shares_of
 
 MOST = 12  # improvements kept of a cluster
+MOST_PAIRS = 8
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,8 @@ def explain(figures: Figures, method: Method) -> tuple[dict[str, dict[str, Any]]
     moved: dict[str, dict[str, Any]] = {}
     if figures.previous is not None:
         moved = movement_of(figures.previous, scores, figures.ranks, figures.precision.intervals, method)
-    better = _improvements(
-        improvements_of(normalised, scores, shares, figures.bands, figures.groups, figures.divisions, method)
-    )
+    ways = ways_of(normalised, scores, shares, figures.bands, figures.groups, figures.divisions, method)
+    better, two = _improvements(ways, improvements_of(ways)), _pairs(ways)
     sure = _sure(figures)
     plain_scores, plain_values = _by_row(scores), _by_row(normalised)
     plain_nodes, plain_indicators = _by_row(nodes), _by_row(indicators)
@@ -80,8 +82,9 @@ def explain(figures: Figures, method: Method) -> tuple[dict[str, dict[str, Any]]
             "strengths": marked["strength"].get(code, []),
             "weaknesses": marked["weakness"].get(code, []),
             "moved": _plain(moved.get(code)),
-            "holds_back": _gaps(plain_scores[code], medians[group], method),
+            "holds_back": _gaps(code, plain_scores[code], medians[group], shares, method),
             "improvements": better.get(code, []),
+            "pairs": two.get(code, []),
             "sure": sure.get(code, {}),
         }
     return records, nodes
@@ -157,38 +160,67 @@ def _place(kind: str):
     return key
 
 
-def _gaps(scores: Mapping[str, Any], medians: Mapping[str, Any], method: Method) -> list[dict[str, Any]]:
+def _gaps(
+    code: str, scores: Mapping[str, Any], medians: Mapping[str, Any], shares: Shares, method: Method
+) -> list[dict[str, Any]]:
     settings, gaps = method.content["explanations"], []
+    weights = {node.code: node.weight for node in method.definitions.pillars}
     for node in method.definitions.dimensions:
         own, middle = scores.get(node.code), medians.get(node.code)
-        if own is not None and middle is not None and middle - own > settings["gap"]:
-            area = settings["areas"].get(node.code, "")
-            gaps.append({"node": node.code, "score": own, "median": middle, "gap": _six(middle - own), "area": area})
+        if own is None or middle is None or middle - own <= settings["gap"]:
+            continue
+        points, pillar = None, scores[node.parent]
+        if scores[TOP] is not None and pillar is not None:
+            after = max(pillar + shares.dimensions.at[code, node.code] * (middle - own), method.floor)
+            points = scores[TOP] * ((after / max(pillar, method.floor)) ** weights[node.parent] - 1)
+        area = settings["areas"].get(node.code, "")
+        gap = {"node": node.code, "score": own, "median": middle, "gap": _six(middle - own), "area": area}
+        gaps.append(gap | {"points": None if points is None else _six(points)})
     return sorted(gaps, key=lambda gap: (-gap["gap"], gap["node"]))
 
 
-def _improvements(found: Improvements) -> dict[str, list[dict[str, Any]]]:
+def _improvements(ways: Ways, found: Improvements) -> dict[str, list[dict[str, Any]]]:
     """Those within reach that gain a place, the least effort first."""
-    effort = found.effort()
     lists: dict[str, list[dict[str, Any]]] = {}
-    for row, code in enumerate(found.codes):
-        order = [
-            column for column in np.argsort(effort[row], kind="stable")[:MOST] if not np.isnan(effort[row, column])
-        ]
+    for row, code in enumerate(ways.codes):
+        order = np.argsort(found.effort[row], kind="stable")[:MOST]
         lists[code] = [
             {
-                "indicator": found.indicators[column],
-                "score": _six(found.score[row, column]),
+                "indicator": ways.indicators[column],
+                "score": _six(ways.score[row, column]),
                 "next_score": _six(found.next_score[row, column]),
                 "next_value": _six(found.next_value[row, column]),
                 "places": int(found.next_places[row, column]),
                 "reach_value": _six(found.reach_value[row, column]),
                 "reach_places": int(found.reach_places[row, column]),
                 "band_value": _six(found.band_value[row, column]),
-                "effort": _six(effort[row, column]),
+                "effort": _six(found.effort[row, column]),
             }
             for column in order
+            if not np.isnan(found.effort[row, column])
         ]
+    return lists
+
+
+def _pairs(ways: Ways) -> dict[str, list[dict[str, Any]]]:
+    found, lists = pairs_of(ways, MOST_PAIRS), {}
+    for row, code in enumerate(ways.codes):
+        pairs: list[dict[str, Any]] = []
+        for place in np.flatnonzero(found.first[row] >= 0):
+            columns = [int(found.first[row, place]), int(found.second[row, place])]
+            now, effort = ways.score[row, columns], found.effort[row, place]
+            after = now + effort * (ways.reach[row, columns] - now)
+            values = [float(ways.value_at(one, row, column)) for one, column in zip(after, columns, strict=True)]
+            pairs.append(
+                {
+                    "indicators": [ways.indicators[column] for column in columns],
+                    "next_scores": [_six(one) for one in after.tolist()],
+                    "next_values": [_six(value) for value in values],
+                    "places": int(found.places[row, place]),
+                    "effort": _six(effort),
+                }
+            )
+        lists[code] = pairs
     return lists
 
 

@@ -21,6 +21,7 @@ from .eligibility import remedy_of
 from .public import EditionPage
 from .reading import group_names
 
+PAIRS = 3  # improvements of two indicators together
 NAMED = 5  # strengths, weaknesses and improvements in one list
 MOVES = 8  # dimensions listed that moved a score most
 CLEAR = 0.05  # points of the index: what moved a score less is not listed
@@ -97,6 +98,7 @@ class WhyItStandsHere(EditionPage, TemplateView):
                 {**gap, "name": self.names[gap["node"]], "area": areas.get(gap["area"])} for gap in record["holds_back"]
             ],
             "improvements": [one for one in improvements if one][:NAMED],
+            "pairs": [two for two in map(self.pair, record.get("pairs", [])) if two][:PAIRS],
             "strengths": self.marks(record["strengths"], indicators),
             "weaknesses": self.marks(record["weaknesses"], indicators),
             "sure": self.sure(),
@@ -179,6 +181,22 @@ class WhyItStandsHere(EditionPage, TemplateView):
         one = indicators[found["indicator"]]
         needed = {name: _beyond(found[name], one.direction) for name in ("next_value", "band_value")}
         return {**found, **needed, "definition": one, "shown": value.shown, "is_mean": one.smooth_rounds > 1}
+
+    def pair(self, found: dict[str, Any]) -> dict[str, Any] | None:
+        """Two improvements together; None unless both values are shown to everybody."""
+        if not all(code in self.released for code in found["indicators"]):
+            return None
+        indicators = {one.code: one for one in self.method.definitions.indicators}
+        both = [
+            {
+                "definition": indicators[code],
+                "shown": self.released[code].shown,
+                "next_value": _beyond(value, indicators[code].direction),
+                "is_mean": indicators[code].smooth_rounds > 1,
+            }
+            for code, value in zip(found["indicators"], found["next_values"], strict=True)
+        ]
+        return {"both": both, "places": found["places"]}
 
     def sure(self) -> dict[str, Any]:
         """How sure: neighbours by name where they are published, shares, and what each source does alone."""

@@ -108,7 +108,8 @@ def test_a_withheld_indicator_is_named_nowhere(client, edition):
     """Everything of a cluster withheld: no strength, weakness or step is left on its page."""
     named = content(edition, "IN-AUT-PUN")
     indicators = {one["indicator"] for kind in ("strengths", "weaknesses", "improvements") for one in named[kind]}
-    assert indicators
+    indicators |= {code for pair in named["pairs"] for code in pair["indicators"]}
+    assert indicators and named["pairs"]
     with before_publication():
         IndicatorValue.objects.filter(cluster__code="IN-AUT-PUN").update(shown=None, status="Q", reason="too few firms")
 
@@ -116,6 +117,28 @@ def test_a_withheld_indicator_is_named_nowhere(client, edition):
 
     assert not [code for code in indicators if f"/indicators/{code}/" in page]
     assert "No single indicator whose value is released" in page
+
+
+def test_two_steps_together_are_told_where_both_values_are_released(client, edition):
+    code = next(
+        one.cluster.code
+        for one in Explanation.objects.filter(edition=edition).select_related("cluster")
+        if one.content["pairs"] and not one.content["improvements"] and "rank" in one.content["index"]
+    )
+    first = content(edition, code)["pairs"][0]["indicators"]
+    values = IndicatorValue.objects.filter(snapshot=edition.snapshot, cluster__code=code, shown__isnull=False)
+    released = values.filter(indicator__code__in=first)
+    assert released.count() == 2
+
+    page = words(client, of(code))
+    assert "No single indicator whose value is released gains a place. Two together do:" in page
+    both = page[page.index("Two together") :]
+    assert all(f"/indicators/{one}/" in client.get(of(code)).content.decode() for one in first)
+    with before_publication():
+        released.filter(indicator__code=first[0]).update(shown=None, status="Q", reason="too few firms")
+    now = words(client, of(code))
+    assert now[now.index("What would move it up") :] != both
+    assert f"/indicators/{first[0]}/" not in client.get(of(code)).content.decode()
 
 
 def test_steps_start_from_the_released_value_and_not_from_what_enters(client, edition):
