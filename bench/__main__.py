@@ -3,6 +3,7 @@
 python -m bench [engine] [montecarlo] [edition] [indicators] [returns] [pages] [autosave] [scale]
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -142,8 +143,12 @@ BENCHES = {
 }
 
 if __name__ == "__main__":
-    asked = sys.argv[1:]
-    if len(asked) == 1 and asked[0] in BENCHES:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure; each figure beside its floor.")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(BENCHES)}; else all")
+    asked = parser.parse_args().names
+    if unknown := [name for name in asked if name not in BENCHES]:
+        parser.error(f"There is no bench {unknown[0]}. Name any of {', '.join(BENCHES)}.")
+    if len(asked) == 1:
         BENCHES[asked[0]]()
     else:
         # Each in a process of its own: a database is chosen once, and peaks of memory are a process's.
