@@ -167,7 +167,6 @@ class Pairs:
 
 def pairs_of(ways: Ways, most: int) -> Pairs:
     """The `most` pairs of least effort for each cluster, among the indicators that would move its index most."""
-    n, n_pairs = len(ways.codes), CANDIDATES * (CANDIDATES - 1) // 2
     full = ways.inside * (ways.reach - ways.score)  # points of the pillar, all the way
     gain = np.nan_to_num(np.log(ways.index_at(ways.reach) / ways.index[:, None]), nan=-1.0)
     candidates = np.argsort(-gain, axis=1, kind="stable")[:, :CANDIDATES]
@@ -198,12 +197,12 @@ def pairs_of(ways: Ways, most: int) -> Pairs:
             enough = grows(middle) >= needed
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     effort = np.where(within, high, np.nan)
-    order = np.argsort(effort, axis=1, kind="stable")[:, : min(most, n_pairs)]
+    order = np.argsort(effort, axis=1, kind="stable")[:, :most]
     best = np.take_along_axis(effort, order, axis=1)
     after = ways.index[:, None] * np.exp(np.take_along_axis(grows(high), order, axis=1))
     sides = [np.where(np.isnan(best), -1, np.take_along_axis(side, order, axis=1)) for side in (left, right)]
     places = _places(ways.index, np.where(np.isnan(best), np.nan, after))
-    return Pairs(sides[0], sides[1], best, places.reshape(n, -1))
+    return Pairs(sides[0], sides[1], best, places)
 
 
 def _reach(z: np.ndarray, codes: Sequence[str], groups: Mapping[str, Group | None], share: float) -> np.ndarray:
