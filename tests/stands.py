@@ -11,12 +11,44 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 BASE = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
-QUICK = ["tests", "--ignore=tests/world", "--ignore=tests/live", "-n", "2"]
-SLOW = {"world": ["tests/world"], "live": ["tests/live"]}
+QUICK = ["tests", "--ignore=tests/world", "--ignore=tests/live"]
+EMBEDDED, SERVED = "SQLite and the embedded broker", "PostgreSQL and Redis"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the suite, as one pytest process over one stand."""
+
+    stand: str
+    name: str
+    arguments: tuple[str, ...]
+
+    @property
+    def slug(self) -> str:
+        return f"{self.stand.split()[0].lower()}-{self.name}"
+
+
+def stages(with_served: bool) -> list[list[Part]]:
+    """What runs side by side. Live tests wait much and the others compute: together they keep two cores busy.
+
+    The second stand leaves out what another database cannot change, and has the whole demonstration world, which
+    takes minutes to load; every stand's live tests load a small one.
+    """
+    first = Part(EMBEDDED, "quick", (*QUICK, "-n", "2"))
+    live, world = Part(EMBEDDED, "live", ("tests/live",)), Part(EMBEDDED, "world", ("tests/world",))
+    if not with_served:
+        return [[first], [live, world]]
+    second = "--second-stand"
+    return [
+        [first],
+        [live, Part(SERVED, "quick", (*QUICK, second))],
+        [Part(SERVED, "live", ("tests/live", second)), Part(SERVED, "world", ("tests/world",))],
+    ]
 
 
 def say(text: str) -> None:
@@ -56,32 +88,25 @@ def find_browser() -> str:
     return shutil.which("chromium") or ""
 
 
-def run_parts(name: str, parts: dict[str, list[str]], env: dict[str, str]) -> dict[str, int]:
-    """Run parts of the suite side by side, each into a log of its own. Returns exit codes by part."""
-    logs, running = Path(env["OBSERVATORY_TEST_LOGS"]), {}
-    for part, arguments in parts.items():
-        log = (logs / f"{name.split()[0].lower()}-{part}.log").open("w")
-        command = [*PYTEST, *arguments]
-        running[part] = subprocess.Popen(command, cwd=BASE, env=env, stdout=log, stderr=subprocess.STDOUT), log
-    codes = {}
-    for part, (process, log) in running.items():
-        codes[part] = process.wait()
-        log.close()
-        say(f"\n=== {name}: {part} tests\n{Path(log.name).read_text()}")
+def run_stage(parts: list[Part], stands: dict[str, dict[str, str]], extra_args: list[str]) -> dict[Part, int]:
+    """Run parts side by side, each into a log of its own, and print the logs. Returns exit codes."""
+    clean = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}
+    logs = {part: Path(stands[part.stand]["OBSERVATORY_TEST_LOGS"], f"{part.slug}.log") for part in parts}
+    say(
+        "\n=== running "
+        + ", ".join(f"{part.stand}: {part.name} tests (test-results/{part.slug}.log)" for part in parts)
+    )
+    codes, running = {}, {}
+    with contextlib.ExitStack() as files:
+        for part, path in logs.items():
+            log = files.enter_context(path.open("w"))
+            command = [*PYTEST, *part.arguments, *extra_args]
+            env = clean | stands[part.stand]
+            running[part] = subprocess.Popen(command, cwd=BASE, env=env, stdout=log, stderr=subprocess.STDOUT)
+        for part, process in running.items():
+            codes[part] = process.wait()
+            say(f"\n=== {part.stand}: {part.name} tests\n{logs[part].read_text()}")
     return codes
-
-
-def run_stand(name: str, extra: dict[str, str], extra_args: list[str], *, second: bool, world: bool) -> dict[str, int]:
-    """Run the suite on one stand: quick tests on both cores, then the live ones, and the whole world beside them.
-
-    second : leave out what another database cannot change. world : load the whole demonstration world, too.
-    """
-    env = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")} | extra
-    say(f"\n=== {name}: quick tests")
-    less = ["--second-stand"] if second else []
-    codes = {"quick": subprocess.run([*PYTEST, *QUICK, *less, *extra_args], cwd=BASE, env=env, check=False).returncode}
-    slow = SLOW if world else {part: arguments for part, arguments in SLOW.items() if part != "world"}
-    return codes | run_parts(name, {part: [*arguments, *less, *extra_args] for part, arguments in slow.items()}, env)
 
 
 def main() -> int:
@@ -90,32 +115,28 @@ def main() -> int:
     logs.mkdir(exist_ok=True)
     browser = find_browser()
     common = {"OBSERVATORY_TEST_LOGS": str(logs), "OBSERVATORY_BROWSER": browser}
-    stands = {"SQLite and the embedded broker": common}
+    stands = {EMBEDDED: common}
     left_out = []
     postgres, redis = local_postgres(), os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/9")
     if postgres and (os.environ.get("REDIS_URL") or answers(6379)):
-        stands["PostgreSQL and Redis"] = {**common, "DATABASE_URL": postgres, "REDIS_URL": redis}
+        stands[SERVED] = {**common, "DATABASE_URL": postgres, "REDIS_URL": redis}
     else:
-        left_out.append("PostgreSQL and Redis: one of them does not answer on its usual local port")
+        left_out.append(f"{SERVED}: one of them does not answer on its usual local port")
     if not browser:
         left_out.append("browser tests: no Chromium was found and none could be installed")
     if not (BASE.parent / "shared").exists():
         left_out.append("comparisons with the reference files, which are not beside this project")
-    # The whole world needs minutes to load; the last stand has it. Every stand's live tests load a small one.
-    results = {
-        name: run_stand(name, extra, sys.argv[1:], second=n > 1, world=n == len(stands))
-        for n, (name, extra) in enumerate(stands.items(), start=1)
-    }
-    failed = False
+    results: dict[Part, int] = {}
+    for stage in stages(SERVED in stands):
+        results |= run_stage(stage, stands, sys.argv[1:])
     say("")
-    for name, codes in results.items():
-        bad = [part for part, code in codes.items() if code]
-        failed |= bool(bad)
+    for name in stands:
+        bad = [part.name for part, code in results.items() if code and part.stand == name]
         say(f"{name}: {'FAILED in ' + ', '.join(bad) if bad else 'all tests passed'}")
     for line in left_out:
         say(f"left out: {line}")
     say(f"{(time.monotonic() - started) / 60:.1f} minutes")
-    return 1 if failed else 0
+    return 1 if any(results.values()) else 0
 
 
 if __name__ == "__main__":
