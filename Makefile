@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
-	$(BIN)/mypy --strict cci/engine facts/expressions facts/validation facts/instrument.py
+	$(BIN)/mypy --strict cci/engine facts/disclosure facts/expressions facts/validation facts/instrument.py
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py check
 	$(BIN)/python manage.py makemigrations --check --dry-run

@@ -1,6 +1,6 @@
 """`make bench`: each figure beside its floor, measured in the same run on this machine. Prints tables; asserts nothing.
 
-python -m bench [engine] [montecarlo] [edition] [indicators] [returns] [pages] [autosave] [scale]
+python -m bench [engine] [montecarlo] [edition] [indicators] [returns] [pages] [autosave] [disclosure] [scale]
 """
 
 import argparse
@@ -131,6 +131,12 @@ def autosave() -> None:
     of_autosave.run()
 
 
+def disclosure() -> None:
+    from bench import disclosure as of_disclosure
+
+    of_disclosure.run()
+
+
 BENCHES = {
     "engine": engine,
     "montecarlo": montecarlo,
@@ -139,6 +145,7 @@ BENCHES = {
     "returns": returns,
     "pages": pages,
     "autosave": autosave,
+    "disclosure": disclosure,
     "scale": scale,
 }
 

@@ -12,7 +12,7 @@ def grants_of(user) -> list[Grant]:
     """Return the roles a person holds today. One query."""
     held = Membership.objects.filter(Q(ends_on=None) | Q(ends_on__gte=timezone.localdate()), user=user)
     return [
-        Grant(Role(role), organisation, unit, user.pk if role == Role.LINK else None)
+        Grant(Role(role), organisation, unit, user.pk)
         for role, organisation, unit in held.values_list("role", "organisation_id", "unit_id")
     ]
 

@@ -1,13 +1,13 @@
 """Rows of the permission matrix about returns and what they become."""
 
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models import CharField, Exists, F, OuterRef, Q
+from django.db.models.functions import Cast, Now
 
 from clusters.models import ClusterRole
 from clusters.permissions import NOTHING, own_cluster
 from core.policy import ALL, Grant, Role
 
-from .models import Collector
+from .models import Collector, Return
 
 COLLECTIVE = ("CLUSTER", "REGION")
 
@@ -94,6 +94,11 @@ def agency_in_review(grant: Grant) -> Q:
     return agency_unit_and_association(grant) & Q(state__in=["submitted", "in_review"])
 
 
+def agency_in_review_or_collective(grant: Grant) -> Q:
+    """What waits for this agency's decision, and the schedules that it fills itself."""
+    return agency_in_review(grant) | agency_collective(grant)
+
+
 def published_value(grant: Grant) -> Q:
     return Q(snapshot__editions__state__in=["published", "superseded"])
 
@@ -108,6 +113,42 @@ def own_standing(grant: Grant) -> Q:
     if grant.organisation_id is None:
         return NOTHING
     return Q(roles__organisation=grant.organisation_id, roles__role="association")
+
+
+def broken_glass(kind: str):
+    """Firms' returns of the cluster and round for which this very person was granted an hour that still runs."""
+
+    def scope(grant: Grant) -> Q:
+        if grant.user_id is None:
+            return NOTHING
+        return Q(
+            schedule__in=["UNIT", "ASSOCIATION"],
+            round__break_glasses__kind=kind,
+            round__break_glasses__asked_by=grant.user_id,
+            round__break_glasses__cluster=F("cluster"),
+            round__break_glasses__state="granted",
+            round__break_glasses__ends_at__gt=Now(),
+        )
+
+    return scope
+
+
+def values_in_the_hour(grant: Grant) -> Q:
+    return all_collective(grant) | broken_glass("values")(grant)
+
+
+def own_openings(grant: Grant) -> Q:
+    """Events on the organisation's own and shared returns, on its clusters, and on rounds by its own people."""
+    if grant.organisation_id is None:
+        return NOTHING
+    returns = Return.objects.filter(own_or_shared(grant)).order_by()
+    clusters = ClusterRole.objects.filter(organisation=grant.organisation_id, role=ClusterRole.Role.ASSOCIATION)
+    as_text = CharField()  # the audit chain keeps ids as text
+    return (
+        Q(object_type="facts.return", object_id__in=returns.values_list(Cast("pk", as_text)))
+        | Q(object_type="clusters.cluster", object_id__in=clusters.order_by().values_list(Cast("cluster", as_text)))
+        | Q(object_type="facts.round", actor__memberships__organisation=grant.organisation_id)
+    )
 
 
 UPLOADERS = (Role.ENTRY, Role.HEAD, Role.STAFF, Role.SUPERVISOR, Role.ANALYST, Role.CLIENT)
@@ -163,9 +204,9 @@ MATRIX = {
     "return.read_submitted": {
         **_readers,
         Role.STAFF: agency_collective,
-        Role.SUPERVISOR: lambda grant: agency_in_review(grant) | agency_collective(grant),
+        Role.SUPERVISOR: agency_in_review_or_collective,
         Role.ANALYST: ALL,
-        Role.AUDITOR: all_collective,
+        Role.AUDITOR: values_in_the_hour,
         Role.LINK: linked_return,
     },
     "return.export": {**_own, **_clerks, Role.ANALYST: all_collective, Role.LINK: linked_return},
@@ -173,7 +214,14 @@ MATRIX = {
     "return.reopen": {Role.SUPERVISOR: agency_return, Role.ANALYST: ALL},  # ask or decide: two people, see the service
     "query.ask": {Role.SUPERVISOR: agency_return, Role.ANALYST: ALL},
     "query.answer": {**_own, **_clerks, Role.LINK: linked_return},
-    "query.read": {**_own, **_agency, Role.ANALYST: ALL, Role.LINK: linked_return},
+    # A query repeats what a firm wrote: staff, who may not read its values, see queries on the agency's schedules only.
+    "query.read": {
+        **_own,
+        Role.STAFF: agency_collective,
+        Role.SUPERVISOR: agency_return,
+        Role.ANALYST: ALL,
+        Role.LINK: linked_return,
+    },
     "return.read_shared": dict.fromkeys((Role.ENTRY, Role.HEAD), shared_return),
     "benchmark.read": {**dict.fromkeys((Role.ENTRY, Role.HEAD), own_or_shared), Role.LINK: linked_return},
     # over clusters: why one is or is not ranked; the signals behind D7 and D8 are for the data team
@@ -184,5 +232,9 @@ MATRIX = {
         Role.AUDITOR: ALL,
     },
     "standing.read_signals": {Role.SUPERVISOR: own_cluster, Role.ANALYST: ALL},
-    "unit_identity.read": _own,
+    "unit_identity.read": {**_own, Role.ANALYST: broken_glass("names")},
+    "values.export": {Role.ANALYST: broken_glass("export")},
+    "break_glass.ask": {Role.ANALYST: ALL, Role.AUDITOR: ALL},  # ask, grant as the other one, see
+    "return.export_all": {Role.HEAD: own_return, Role.LINK: linked_return},  # everything held on a unit
+    "opening.read": {Role.HEAD: own_openings, Role.AUDITOR: ALL},  # over audit events
 }

@@ -2,6 +2,7 @@ from django.urls import path
 
 from .views import papers  # isort: skip
 from .views import benchmarks, queries, reopening, reviewing  # isort: skip
+from .views import break_glass, openings  # isort: skip
 from .views import checks, collecting, links, rounds, standing  # isort: skip
 from .views import autosave, files, grid, public, returns, review, section, submit
 
@@ -29,6 +30,9 @@ urlpatterns = [
     path("workspace/returns/<int:pk>/answers.pdf", papers.ReceiptWithAnswers.as_view(), name="receipt-answers"),
     path("workspace/returns/<int:pk>/benchmark.pdf", papers.SheetPaper.as_view(), name="benchmark-paper"),
     path("workspace/returns/template/", files.TemplateFile.as_view(), name="template"),
+    path("workspace/returns/openings/", openings.Openings.as_view(), name="openings"),
+    path("workspace/returns/openings.csv", openings.OpeningsFile.as_view(), name="openings-file"),
+    path("workspace/returns/<int:pk>/everything.json", openings.Everything.as_view(), name="everything"),
     path("workspace/returns/<int:pk>/", returns.ReturnHub.as_view(), name="return"),
     path("workspace/returns/grid/", grid.UnitGrid.as_view(), name="grid"),
     path("workspace/returns/certify/", submit.CertifySeveral.as_view(), name="certify"),
@@ -49,6 +53,11 @@ urlpatterns = [
     path("workspace/rounds/<int:year>/checks/run/", checks.RunChecks.as_view(), name="round-check"),
     path("workspace/rounds/<int:year>/links/", links.LinkList.as_view(), name="round-links"),
     path("workspace/rounds/<int:year>/links/replace/", links.LinkReplace.as_view(), name="round-link"),
+    # workspace: break-glass
+    path("workspace/break-glass/", break_glass.BreakGlassList.as_view(), name="break-glasses"),
+    path("workspace/break-glass/<int:pk>/", break_glass.BreakGlassPage.as_view(), name="break-glass"),
+    path("workspace/break-glass/<int:pk>/values.csv", break_glass.ValuesFile.as_view(), name="break-glass-file"),
+    path("workspace/break-glass/<int:pk>/<int:ret>/", break_glass.ReturnInTheHour.as_view(), name="break-glass-return"),
     # workspace: standing
     path("workspace/standing/", standing.StandingList.as_view(), name="standings"),
     path("workspace/standing/<str:code>/", standing.StandingPage.as_view(), name="standing"),

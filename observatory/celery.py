@@ -8,5 +8,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "observatory.settings")
 
 app = Celery("observatory")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["core.jobs", "cci", "facts"])
+app.autodiscover_tasks(["core.accounts", "core.jobs", "cci", "facts"])
 app.autodiscover_tasks(["facts"], related_name="round_tasks")

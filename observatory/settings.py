@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "observatory.middleware.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "observatory.middleware.request_logged",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -80,6 +81,7 @@ MIDDLEWARE = [
     "core.accounts.idle.idle_sign_out",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "observatory.middleware.openings_logged",  # innermost: what a view opens is written before its answer leaves
 ]
 
 # Cache: per process and only for what is public and derived
@@ -148,12 +150,18 @@ if not DEMO:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
     SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
+    # No consent to the browsers' preload list: it is given for the whole domain above and is hard to take back.
+    SILENCED_SYSTEM_CHECKS = ["security.W021"]
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 
-# Sign-in
+# Sign-in; see docs/accounts.md
 AUTH_USER_MODEL = "accounts.User"
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # earlier keys, while they are being replaced
+PASSWORD_HASHERS = ["core.accounts.hashers.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
@@ -164,6 +172,7 @@ if not DEMO and os.environ.get("DEMO_PASSWORD"):
 # Permissions: who may what is data; see core.policy
 POLICY_MODULES = [
     "core.permissions",
+    "core.accounts.permissions",
     "clusters.permissions",
     "facts.permissions",
     "cci.permissions",
@@ -206,10 +215,10 @@ TEMPLATES = [
 REST_FRAMEWORK = {
     # Named here, so no app imports from observatory.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "core.accounts.api.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["core.policy.api.PolicyPermission"],
+    "DEFAULT_PERMISSION_CLASSES": ["core.accounts.api.ScopedPermission"],
     "DEFAULT_PAGINATION_CLASS": "observatory.api.pagination.Pages",
     "PAGE_SIZE": 100,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -223,6 +232,20 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "observatory.api.errors.problem_details",
     "NON_FIELD_ERRORS_KEY": "__all__",
     "COERCE_DECIMAL_TO_STRING": False,
+}
+# What a key's scopes open, by action of the permission matrix; an action without a row is for people
+_public = ("read",)
+API_SCOPES = {
+    **dict.fromkeys(
+        ["cluster.read", "register.read", "round.read", "instrument.read", "indicator.read", "indicator_value.read"],
+        _public,
+    ),
+    **dict.fromkeys(["edition.read", "score.read", "ranking.read", "release.read", "erratum.read"], _public),
+    **dict.fromkeys(["revision.read", "intervention.read", "scheme.read", "site.read"], _public),
+    "unit.read": ("read", "returns:submit"),  # frame numbers, for which one may file
+    "return.read": ("returns:status",),
+    "return.create": ("returns:submit",),
+    "return.write": ("returns:submit",),
 }
 # Writing requests of returns that one account may send in an hour; one request holds up to 1,000 returns
 RETURN_REQUESTS_PER_HOUR = env.int("RETURN_REQUESTS_PER_HOUR", default=1200)
@@ -248,7 +271,12 @@ JOB_KINDS = {
     "facts.read_upload": "facts.services.uploads.read_upload",
     "facts.import_upload": "facts.services.uploads.import_upload",
     "facts.send_invitation": "facts.services.invitations.send_invitation",
+    "facts.tell_break_glass": "facts.services.break_glass.tell",
+    "accounts.send_reset": "core.accounts.mail.send_reset",
+    "accounts.send_invitation": "core.accounts.mail.send_invitation",
+    "accounts.send_notice": "core.accounts.mail.send_notice",
 }
+AROUND_JOBS = "facts.services.opening.of_job"  # logs what a job opened of sealed answers
 REDIS_URL = env("REDIS_URL", default="") if DEMO else required_env("REDIS_URL")
 CELERY_BROKER_URL = REDIS_URL or "filesystem://"
 if REDIS_URL:
@@ -280,6 +308,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=str(NIGHTLY_RECOMPUTE_HOUR), minute="0"),
     },
     "release editions whose time has come": {"task": "cci.tasks.release_due", "schedule": 60.0},
+    "tidy accounts": {"task": "core.accounts.tasks.tidy", "schedule": 3600.0},
     "check open rounds at night": {
         "task": "facts.tasks.check_open_rounds",
         "schedule": env.int("NIGHTLY_CHECK_SECONDS", default=24 * 3600),
@@ -287,14 +316,17 @@ CELERY_BEAT_SCHEDULE = {
     "remind who has not filed": {"task": "facts.round_tasks.send_due_messages", "schedule": 6 * 3600},
 }
 
-# Logging: route names and ids, never answers
+# Logging: one JSON object a line; route names and ids, never answers, addresses or the text of an exception
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {"line": {"()": "observatory.logs.Lines"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", default="INFO")},
     "loggers": {
+        # Without handlers of their own: Django's would mail whole error pages and print addresses.
+        "django": {"handlers": [], "level": "INFO"},
+        "django.server": {"handlers": [], "propagate": True},
         "django.db.backends": {"level": "WARNING"},
         "kombu.connection": {"level": "ERROR"},  # warns that the embedded broker has no host name
     },

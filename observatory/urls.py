@@ -10,6 +10,7 @@ urlpatterns = [
     path("clusters/<str:code>/", profile.ClusterProfile.as_view(), name="cluster"),
     path("workspace/", workspace.Workspace.as_view(), name="workspace"),
     path("accounts/", include("core.accounts.urls")),
+    path("", include("clusters.people_urls")),
     path("", include("clusters.urls")),
     path("", include("facts.urls")),
     path("", include("cci.urls")),

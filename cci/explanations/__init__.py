@@ -6,7 +6,7 @@ improvement of one indicator, or of two, would gain a place, and how sure all of
 
 from .improvements import Improvements, Pairs, Ways, improvements_of, pairs_of, ways_of
 from .movement import Previous, movement_of
-from .record import Figures, explain
+from .record import Figures, explain, without
 from .shares import Shares, contributions_of, shares_of
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "pairs_of",
     "shares_of",
     "ways_of",
+    "without",
 ]

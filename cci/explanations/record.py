@@ -24,6 +24,7 @@ import pandas as pd
 
 from cci.engine.profiles import strengths_and_weaknesses
 from cci.methodology import Method
+from cci.partial import CAPACITY, PERFORM
 from cci.peers import Group
 from cci.precision import Precision
 
@@ -88,6 +89,23 @@ def explain(figures: Figures, method: Method) -> tuple[dict[str, dict[str, Any]]
             "sure": sure.get(code, {}),
         }
     return records, nodes
+
+
+def without(record: dict[str, Any], nodes: frozenset[str]) -> dict[str, Any]:
+    """A record that says nothing of some composites, and of no partial index where any is hidden."""
+    if not nodes:
+        return record
+    hidden = nodes | {PERFORM, CAPACITY}
+    found = record | {
+        part: {node: None if node in hidden else value for node, value in record[part].items()}
+        for part in ("scores", "contributions")
+    }
+    found["holds_back"] = [gap for gap in record["holds_back"] if gap["node"] not in hidden]
+    if record["moved"]:
+        score = record["moved"]["score"]
+        left = {node: points for node, points in score["nodes"].items() if node not in hidden}
+        found["moved"] = record["moved"] | {"score": score | {"nodes": left}}
+    return found
 
 
 def _indices(figures: Figures) -> dict[str, dict[str, Any]]:

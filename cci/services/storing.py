@@ -8,11 +8,14 @@ from django.db.models import Model
 from django.utils import timezone
 
 from cci.engine import VERSION
+from cci.explanations import without
 from cci.models import Edition, Explanation, Score, Standing
+from cci.partial import CAPACITY, PERFORM
 from clusters.models import Cluster
 from core.audit.models import record
+from facts.models import IndicatorValue
 from facts.services.standing import store_reliability
-from facts.services.values import store_values
+from facts.services.values import store_values, value_rows, withheld_composites
 
 INDEX = "CCI"
 
@@ -25,12 +28,12 @@ def store_edition(edition: Edition, result: dict, *, with_values: bool | None = 
     """
     if with_values is None:
         with_values = not edition.is_trial
-    coverage = result["coverage"]
+    coverage, found = result["coverage"], rows_of(edition, result)
+    values = found.pop(IndicatorValue)
     if with_values:
-        rules = result["method"].content["publication"]
-        store_values(result["snapshot"], result["values"], coverage, rules, result["precision"].values)
+        store_values(result["snapshot"], values)
         store_reliability(result["snapshot"], result["reliability"])
-    for model, rows in rows_of(edition, result).items():
+    for model, rows in found.items():
         model._default_manager.filter(edition=edition).delete()
         model._default_manager.bulk_create(rows, batch_size=500)
     edition.snapshot = result["snapshot"]
@@ -49,14 +52,24 @@ def store_edition(edition: Edition, result: dict, *, with_values: bool | None = 
     record("edition.computed", edition, by=edition.requested_by, label=edition.label, digest=edition.digest)
 
 
-def rows_of(edition: Edition, result: dict) -> dict[type[Model], list[Model]]:
-    """What `compute_edition` found, as the rows that are stored of it; nothing is written."""
+def rows_of(edition: Edition, result: dict) -> dict[type[Model], list]:
+    """What `compute_edition` found, as the rows that are stored of it; nothing is written.
+
+    A score that would give a withheld value away is not among them, nor is it in the explanation.
+    """
+    rules, precision = result["method"].content["publication"], result["precision"].values
+    values = value_rows(result["snapshot"], result["values"], result["coverage"], rules, precision)
+    withheld = withheld_composites(values)
     clusters = dict(Cluster.objects.values_list("code", "pk"))
     coverage, sure, ranks, bands = result["coverage"], result["precision"], result["ranks"], result["bands"]
     intervals, number = sure.intervals, partial(_or_none, int)
     scores = []
     for code, row in result["scores"].iterrows():
+        hidden = withheld.get(clusters[code], frozenset())
         for node, value in row.items():
+            if node in hidden or (hidden and node in (PERFORM, CAPACITY)):
+                scores.append(Score(edition=edition, cluster_id=clusters[code], node=node, n_ranked=len(ranks)))
+                continue
             is_index = node == INDEX and code in intervals.index
             scores.append(
                 Score(
@@ -88,10 +101,14 @@ def rows_of(edition: Edition, result: dict) -> dict[type[Model], list[Model]]:
         for code, verdict in result["standings"].items()
     ]
     explanations = [
-        Explanation(edition=edition, cluster_id=clusters[code], content=content)
+        Explanation(
+            edition=edition,
+            cluster_id=clusters[code],
+            content=without(content, withheld.get(clusters[code], frozenset())),
+        )
         for code, content in result["explanations"].items()
     ]
-    return {Score: scores, Standing: standings, Explanation: explanations}
+    return {Score: scores, Standing: standings, Explanation: explanations, IndicatorValue: values}
 
 
 def report_of(result: dict) -> dict:

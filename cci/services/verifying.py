@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Model
 
 from cci.engine import VERSION
 from cci.models import Edition
@@ -17,7 +16,6 @@ from core.jobs.models import Job
 from facts.models import IndicatorValue, Reliability
 from facts.services.snapshots import read_snapshot
 from facts.services.standing import reliability_rows
-from facts.services.values import value_rows
 
 from .computing import compute_edition
 from .previous import previous_of
@@ -52,19 +50,20 @@ def verify(edition: Edition, stages: Stages | None = None) -> Verified:
     tables = read_snapshot(edition.snapshot)
     begins = {"begins": stages.compute} if stages else {}
     result = compute_edition(tables, edition.round.year, method, edition.snapshot.digest, previous, **begins)
-    return Verified(result["digest"], tuple(_altered(edition, result | {"method": method})))
+    return Verified(
+        result["digest"], tuple(_altered(edition, result | {"method": method, "snapshot": edition.snapshot}))
+    )
 
 
 def _altered(edition: Edition, result: dict) -> Iterator[str]:
     """Say where the rows stored of an edition are not those that were computed."""
-    computed: dict[type[Model], list] = dict(rows_of(edition, result))
+    computed = rows_of(edition, result)
+    values = computed.pop(IndicatorValue)
     of = {model: {"edition": edition} for model in computed}
     official = edition.snapshot.editions.filter(is_trial=False)
     # Values and reliability hang on the snapshot: where two methodologies used it, they are those of one of them.
     if not edition.is_trial and official.values("methodology").distinct().count() == 1:
-        rules = result["method"].content["publication"]
-        precision = result["precision"].values
-        computed[IndicatorValue] = value_rows(edition.snapshot, result["values"], result["coverage"], rules, precision)
+        computed[IndicatorValue] = values
         computed[Reliability] = reliability_rows(edition.snapshot, result["reliability"])
         of |= {model: {"snapshot": edition.snapshot} for model in (IndicatorValue, Reliability)}
     if edition.report != report_of(result):

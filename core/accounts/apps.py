@@ -6,4 +6,4 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self):
-        from core.accounts import idle  # noqa: F401  starts the clocks of a session at sign-in
+        from core.accounts import idle, sessions  # noqa: F401  start the clocks of a session at sign-in

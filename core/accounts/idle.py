@@ -17,7 +17,7 @@ from core.policy import Role
 LONGEST = 12 * 3600  # seconds
 IDLE = 3 * 3600
 IDLE_STRICT = 30 * 60
-STRICT = frozenset({Role.ANALYST, Role.SUPERVISOR, Role.ADMIN})
+STRICT = frozenset({Role.ANALYST, Role.SUPERVISOR, Role.AUDITOR, Role.ADMIN})
 NOTED_EVERY = 5 * 60
 
 

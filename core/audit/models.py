@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection, models, transaction
@@ -60,8 +61,7 @@ def record_many(entries, *, by) -> None:
         # SQLite needs no lock: its IMMEDIATE transactions already queue.
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CHAIN_LOCK])
-    last = Event.objects.order_by("-seq").values_list("seq", "digest").first() or (0, GENESIS)
-    seq, previous = last
+    seq, previous = head()
     at = timezone.now()
     events = []
     for action, obj, detail in entries:
@@ -81,11 +81,42 @@ def record_many(entries, *, by) -> None:
     insert_many(events)
 
 
-def first_broken() -> int | None:
-    """Return the sequence number of the first event that does not fit the chain, or None. Reads the whole chain."""
+@dataclass(frozen=True)
+class Break:
+    """Where the chain does not hold, and what was found there, in a sentence."""
+
+    seq: int
+    why: str
+
+
+def head() -> tuple[int, str]:
+    """Number and digest of the last event: printed daily and kept outside, it proves everything before it."""
+    return Event.objects.order_by("-seq").values_list("seq", "digest").first() or (0, GENESIS)
+
+
+def verify(*, printed: tuple[int, str] | None = None) -> Break | None:
+    """Read the whole chain, a part at a time, and return where it breaks first; None where it holds.
+
+    printed : number and digest of a head that was kept outside. Without one, a chain that was made anew from some event
+    on, or cut off at its end, cannot be told from a true one: its digests fit.
+    """
     previous, expected = GENESIS, 1
     for event in Event.objects.order_by("seq").iterator(chunk_size=2000):
-        if event.seq != expected or event.previous != previous or event.digest != event.content_digest():
-            return expected
+        if event.seq != expected:
+            return Break(expected, f"the next row has number {event.seq}; rows were taken out, added or renumbered.")
+        if event.previous != previous:
+            return Break(expected, "it does not follow the event before it; that one was changed or replaced.")
+        if event.digest != event.content_digest():
+            return Break(expected, "its content does not fit its digest; a field was changed.")
+        if printed and event.seq == printed[0] and event.digest != printed[1]:
+            return Break(expected, "it is not the event whose digest was printed; the chain was made anew before it.")
         previous, expected = event.digest, expected + 1
+    if printed and expected <= printed[0]:
+        return Break(expected, f"event {printed[0]} was printed and is gone; the chain was cut off.")
     return None
+
+
+def first_broken() -> int | None:
+    """Return the sequence number of the first event that does not fit the chain, or None. Reads the whole chain."""
+    found = verify()
+    return found.seq if found else None

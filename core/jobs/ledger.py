@@ -163,7 +163,8 @@ def run(job_id: int, *, heartbeat: bool = True) -> bool:
     if heartbeat:
         threading.Thread(target=_beat, args=(held, stop), daemon=True).start()
     try:
-        import_string(settings.JOB_KINDS[job.kind])(held, **job.args)
+        with import_string(settings.AROUND_JOBS)(job):
+            import_string(settings.JOB_KINDS[job.kind])(held, **job.args)
         # A function that had nothing to commit ends here; one that used `finishing` is already done.
         held._mine().update(state=Job.State.DONE, lease_until=None, finished_at=Now())
     except LostLease:

@@ -39,7 +39,7 @@ class Role(StrEnum):
 class Grant:
     """One role that a person holds, for one organisation, for one unit (a personal link), or for the office itself.
 
-    user_id : set for a personal link only, whose rights hang on that very link.
+    user_id : who holds it; None for what everybody holds. A personal link and an hour of broken glass hang on it.
     """
 
     role: Role

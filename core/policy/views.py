@@ -6,6 +6,9 @@ from django.http import Http404
 
 from core import policy
 
+# What a page answers. Django's form views would take PUT for POST.
+METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+
 
 def public(view):
     """Mark a view that everybody may call and that shows nothing of anybody (sign-in, health)."""
@@ -25,13 +28,16 @@ class PolicyMixin:
 
     @property
     def current_action(self) -> str:
-        return self.post_action if self.post_action and self.request.method == "POST" else self.action
+        reads = self.request.method in ("GET", "HEAD", "OPTIONS")
+        return self.post_action if self.post_action and not reads else self.action
 
     def dispatch(self, request, *args, **kwargs):
         if not policy.allowed(request.user, self.current_action):
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             raise PermissionDenied("This account may not do that.")
+        if request.method not in METHODS:
+            return self.http_method_not_allowed(request, *args, **kwargs)
         return super().dispatch(request, *args, **kwargs)
 
     def in_scope(self, queryset):

@@ -2,6 +2,7 @@
 
 from django import forms
 
+from core.accounts.forms import is_own_password
 from facts.models import Round
 from facts.services.findings import EXPLANATION_MIN
 from facts.wording import SCALES
@@ -34,9 +35,9 @@ class CertifyForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
-    def __init__(self, *args, user, needs_password: bool, of_one: bool = True, **kwargs):
+    def __init__(self, *args, request, needs_password: bool, of_one: bool = True, **kwargs):
         super().__init__(*args, **kwargs)
-        self.user = user
+        self.request = request
         if not of_one:  # several returns carry their revisions in a list of their own
             del self.fields["revision"]
         if not needs_password:
@@ -44,8 +45,10 @@ class CertifyForm(forms.Form):
 
     def clean_password(self):
         password = self.cleaned_data["password"]
-        if not self.user.check_password(password):
-            raise forms.ValidationError("This is not your password. Nothing was submitted.")
+        if not is_own_password(self.request, password):
+            raise forms.ValidationError(
+                "This is not your password, or there were too many tries; then wait an hour. Nothing was submitted."
+            )
         return password
 
 

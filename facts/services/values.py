@@ -1,6 +1,7 @@
 """Indicator values of a snapshot: computed once, stored with what may be shown of them."""
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 
@@ -8,11 +9,14 @@ import pandas as pd
 from django.conf import settings
 
 from clusters.models import Cluster
+from facts.disclosure.index import hide
 from facts.indicators.definitions import Definitions, load_definitions
 from facts.models import Indicator, IndicatorValue, Snapshot
 from facts.release import shown_value
 
 SETTLED = ("proposed", "scheduled", "published", "superseded", "withdrawn")  # states whose values stay
+PROTECTS = "protects another figure"
+INDEX = "CCI"
 FILE = settings.BASE_DIR / "fixtures" / "indicators" / "facts-1.0.toml"
 
 
@@ -47,24 +51,25 @@ def register_indicators() -> None:
     )
 
 
-def store_values(
-    snapshot: Snapshot, values: pd.DataFrame, coverage: pd.DataFrame, rules: Mapping, errors: pd.DataFrame
-) -> None:
-    """Store the values of a snapshot's round with their published form; those of a published edition stay.
-
-    values : from `compute_round`. coverage : from `coverage_of`. rules : the methodology's publication rules.
-    errors : standard errors, cluster × indicator, NaN where no firm enters.
-    """
+def store_values(snapshot: Snapshot, rows: list[IndicatorValue]) -> None:
+    """Store the values of a snapshot's round, from `value_rows`; those of a published edition stay."""
     if snapshot.editions.filter(state__in=SETTLED).exists():
         return
     snapshot.values.all().delete()
-    IndicatorValue.objects.bulk_create(value_rows(snapshot, values, coverage, rules, errors), batch_size=500)
+    IndicatorValue.objects.bulk_create(rows, batch_size=500)
 
 
 def value_rows(
     snapshot: Snapshot, values: pd.DataFrame, coverage: pd.DataFrame, rules: Mapping, errors: pd.DataFrame
 ) -> list[IndicatorValue]:
-    """The rows that `store_values` writes; nothing is written."""
+    """The values of a snapshot's round with their published form, as rows; nothing is written.
+
+    values : from `compute_round`. coverage : from `coverage_of`. rules : the methodology's publication rules.
+    errors : standard errors, cluster × indicator, NaN where no firm enters.
+
+    A value that is withheld may not be worked out from the scores around it: where it would be the only hidden one of
+    a dimension, a second is withheld with it.
+    """
     clusters = dict(Cluster.objects.values_list("code", "pk"))
     indicators = {indicator.code: indicator for indicator in Indicator.objects.all()}
     covered = {
@@ -105,4 +110,34 @@ def value_rows(
                 coverage=None if math.isnan(row.coverage) else float(row.coverage),
             )
         )
+    hidden = _hidden(rows)
+    for row in rows:
+        if row.shown is not None and row.indicator.code in hidden.get(row.cluster_id, ()):
+            row.shown, row.status, row.reason = None, "Q", PROTECTS
     return rows
+
+
+def withheld_composites(rows: list[IndicatorValue]) -> dict[int, frozenset[str]]:
+    """Cluster → dimensions, pillars or index whose scores would give a withheld value away."""
+    leaves = {indicator.code for indicator in definitions().indicators}
+    return {cluster: hidden - leaves for cluster, hidden in _hidden(rows).items() if hidden - leaves}
+
+
+def _hidden(rows: list[IndicatorValue]) -> dict[int, frozenset[str]]:
+    """Cluster → all nodes that must stay hidden, where any must."""
+    loaded, by_cluster = definitions(), defaultdict(list)
+    tree: dict[str, list[str]] = {INDEX: [node.code for node in loaded.pillars]}
+    for pillar in loaded.pillars:
+        tree[pillar.code] = [node.code for node in loaded.dimensions if node.parent == pillar.code]
+    for node in loaded.dimensions:
+        tree[node.code] = [one.code for one in loaded.indicators if one.dimension == node.code]
+    weights = {one.code: float(one.weight) for one in (*loaded.pillars, *loaded.dimensions, *loaded.indicators)}
+    for row in rows:
+        by_cluster[row.cluster_id].append(row)
+    found = {}
+    for cluster, own in by_cluster.items():
+        masked = [row.indicator.code for row in own if row.value is not None and row.shown is None]
+        if masked:
+            enters = {row.indicator.code for row in own if row.value is not None}
+            found[cluster] = hide(tree, masked, {n: w for n, w in weights.items() if n in tree or n in enters}).nodes
+    return found

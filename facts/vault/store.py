@@ -1,6 +1,7 @@
 """Seal and open. Only the services, the intake and the snapshot call this (held by an import contract).
 
-Every opening for a person is written to the audit chain with its purpose and count.
+Every opening for a person is written to the audit chain with its purpose and count: by the service that shows what was
+opened, and for all the rest when the request or job ends (`facts.services.opening`).
 """
 
 import base64
@@ -9,6 +10,10 @@ import hmac
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from dataclasses import field as each
 from functools import cache
 
 from cryptography.exceptions import InvalidTag
@@ -23,6 +28,32 @@ from core.bulk import insert_many
 from .models import SealedAnswers, SealedNote, SealedText, UnitIdentity
 
 NONCE_BYTES = 12
+
+
+@dataclass
+class Opened:
+    """What one request or one job opened: returns by kind of payload, and units whose identity was opened."""
+
+    drafts: set[int] = each(default_factory=set)
+    versions: set[int] = each(default_factory=set)
+    units: set[int] = each(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.drafts or self.versions or self.units)
+
+
+_noted: ContextVar[Opened | None] = ContextVar("opened", default=None)
+
+
+@contextmanager
+def openings_noted() -> Iterator[Opened]:
+    """Note every opening until the block ends, however deep below it happens. A block inside another notes its own."""
+    noted = Opened()
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
 
 
 @cache
@@ -105,7 +136,10 @@ def put_versions(payloads: dict[tuple[int, int], dict]) -> dict[int, str]:
 
 
 def open_answers(keys: Iterable[tuple[int, int]]) -> dict[int, dict]:
-    """Open payloads by (return id, number); absent ones are left out. Logging the opening is the caller's duty."""
+    """Open payloads by (return id, number); absent ones are left out.
+
+    Who opens for a person logs it with a purpose; what a request or job opened besides is logged when it ends.
+    """
     numbers: dict[int, list[int]] = {}
     for ret_id, number in keys:
         numbers.setdefault(number, []).append(ret_id)
@@ -116,18 +150,25 @@ def open_answers(keys: Iterable[tuple[int, int]]) -> dict[int, dict]:
             for row in rows.iterator(chunk_size=900):
                 content = unseal(row.key_id, row.payload, f"answers:{row.ret_id}:{row.number}")
                 opened[row.ret_id] = json.loads(content)
+                _note(row.ret_id, row.number)
     return opened
+
+
+def _note(ret_id: int, number: int) -> None:
+    if (noted := _noted.get()) is not None:
+        (noted.versions if number else noted.drafts).add(ret_id)
 
 
 def each_payload(returns: QuerySet, *fields: str) -> Iterator[tuple]:
     """Open the last submitted version of every return, one at a time, in the order of `returns`.
 
-    Yields the payload, then the return's `fields`. Logging the opening is the caller's duty.
+    Yields the payload, then the return's `fields`. Logged as `open_answers` is.
     """
     order = [f"-ret__{name[1:]}" if name.startswith("-") else f"ret__{name}" for name in returns.query.order_by]
     rows = SealedAnswers.objects.filter(ret__in=returns.order_by(), number=F("ret__version")).order_by(*order)
     heads = rows.values_list("ret_id", "number", "key_id", "payload", *[f"ret__{name}" for name in fields])
     for ret_id, number, key_id, payload, *rest in heads.iterator(chunk_size=2000):
+        _note(ret_id, number)
         yield json.loads(unseal(key_id, payload, f"answers:{ret_id}:{number}")), *rest
 
 
@@ -217,4 +258,6 @@ def put_identities(identities: dict[int, dict]) -> None:
 def open_identities(unit_ids: list[int]) -> dict[int, dict]:
     """Open identities by unit id."""
     rows = UnitIdentity.objects.filter(unit_id__in=unit_ids)
+    if (noted := _noted.get()) is not None:
+        noted.units.update(unit_ids)
     return {row.unit_id: json.loads(unseal(row.key_id, row.payload, f"identity:{row.unit_id}")) for row in rows}

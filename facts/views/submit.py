@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.generic import TemplateView
 
 from core import policy
+from core.accounts.sessions import is_sure, make_sure
 from core.base import DomainError
 from core.policy.views import PolicyMixin
 from facts.forms import CertifyForm, SectionForm
@@ -32,13 +33,7 @@ class AsksPassword:
     """Certifying asks for the password again when the sign-in is old; a personal link has none to ask for."""
 
     def needs_password(self) -> bool:
-        signed_in = self.request.user.last_login
-        confirmed = self.request.session.get("confirmed_at", 0)
-        now = timezone.now()
-        is_old = (
-            signed_in is None or now - signed_in > RECENT
-        ) and now.timestamp() - confirmed > RECENT.total_seconds()
-        return is_old and self.request.user.has_usable_password()
+        return not is_sure(self.request) and self.request.user.has_usable_password()
 
     def needs_link(self) -> bool:
         """Whether somebody without password opened the personal link too long ago to certify."""
@@ -48,7 +43,7 @@ class AsksPassword:
 
     def note_password(self, form) -> None:
         if "password" in form.fields:
-            self.request.session["confirmed_at"] = timezone.now().timestamp()
+            make_sure(self.request)
 
 
 class ReturnCheck(OneReturn, TemplateView):
@@ -91,7 +86,7 @@ class ReturnSubmit(AsksPassword, OneReturn, TemplateView):
         return self.ask(ret, self.form(initial={"revision": ret.revision}))
 
     def form(self, data=None, **kwargs):
-        return CertifyForm(data, user=self.request.user, needs_password=self.needs_password(), **kwargs)
+        return CertifyForm(data, request=self.request, needs_password=self.needs_password(), **kwargs)
 
     def receipt(self, ret):
         receipts = reading.receipts_of(ret)
@@ -162,7 +157,7 @@ class CertifySeveral(AsksPassword, PolicyMixin, TemplateView):
 
     def get(self, request, *args, **kwargs):
         returns = self.chosen(request.GET.getlist("ret"))
-        form = CertifyForm(user=request.user, needs_password=self.needs_password(), of_one=False)
+        form = CertifyForm(request=request, needs_password=self.needs_password(), of_one=False)
         return self.ask(returns, form)
 
     def ask(self, returns, form):
@@ -189,7 +184,7 @@ class CertifySeveral(AsksPassword, PolicyMixin, TemplateView):
             return redirect("facts:returns")
         seen = dict(pair.split(":", 1) for pair in request.POST.getlist("ret") if ":" in pair)
         returns = self.chosen(list(seen))
-        form = CertifyForm(request.POST, user=request.user, needs_password=self.needs_password(), of_one=False)
+        form = CertifyForm(request.POST, request=request, needs_password=self.needs_password(), of_one=False)
         if len(returns) != len(seen) or any(seen.get(str(ret.pk)) != str(ret.revision) for ret in returns):
             messages.error(request, "One of these returns was changed meanwhile. Look at the list again, then certify.")
             return self.ask(returns, form if form.is_bound and not form.is_valid() else self._again())
@@ -206,7 +201,7 @@ class CertifySeveral(AsksPassword, PolicyMixin, TemplateView):
         return redirect("facts:returns")
 
     def _again(self):
-        return CertifyForm(user=self.request.user, needs_password=self.needs_password(), of_one=False)
+        return CertifyForm(request=self.request, needs_password=self.needs_password(), of_one=False)
 
 
 def _locked(returns: list[Return]):

@@ -132,6 +132,11 @@ def places(user) -> list[dict]:
         ("edition.manage", "cci:editions", "Editions"),
         ("methodology.manage", "cci:methodologies", "Methodologies"),
         ("release.manage", "cci:release-list", "Releases"),
+        ("opening.read", "facts:openings", "Who opened our data"),
+        ("break_glass.ask", "facts:break-glasses", "Break-glass"),
+        ("people.manage", "people:list", "People"),
+        ("api_client.manage", "people:clients", "Keys"),
+        ("account.self", "accounts:account", "Account"),
     ]
     return [{"label": label, "href": reverse(name)} for action, name, label in every if policy.allowed(user, action)]
 

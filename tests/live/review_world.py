@@ -32,7 +32,7 @@ def build() -> dict:
         (second, "second"),
         (analyst, "analyst"),
     ):
-        user.username = name
+        user.username = f"demo-{name}"  # demonstration accounts need no second factor
         user.set_password(os.environ["DEMO_PASSWORD"])
         user.save()
     rows = [

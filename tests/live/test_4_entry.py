@@ -32,7 +32,7 @@ def place(tmp_path_factory):
 
 def sign_in(page, username: str) -> None:
     page.goto("/accounts/sign-in/")
-    page.get_by_label("Username").fill(username)
+    page.get_by_label("Username").fill(f"demo-{username}")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/workspace/")
@@ -202,7 +202,7 @@ def test_after_the_sign_in_ended_nothing_is_lost(place, stored, signed_in):
         ended = page.get_by_role("dialog", name="You are signed out")
         expect(ended).to_be_visible()
         ended.get_by_role("link", name="Sign in again").click()
-        page.get_by_label("Username").fill("entry")
+        page.get_by_label("Username").fill("demo-entry")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"**{path}")

@@ -38,7 +38,7 @@ def signed_in(browser, place):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda m: faults.append(m.text) if "Content Security Policy" in m.text else None)
         page.goto("/accounts/sign-in/")
-        page.get_by_label("Username").fill(username)
+        page.get_by_label("Username").fill(f"demo-{username}")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/workspace/")

@@ -49,6 +49,19 @@ def page(edition, name="edition") -> str:
     return reverse(f"cci:{name}", args=[edition.pk])
 
 
+def test_publishing_asks_for_the_password_where_it_was_given_long_ago(cell, closed, door):
+    edition, second = edition_of(closed, state="proposed", proposed_by=cell[0]), door(cell[1])
+    session = second.session
+    session["sure_at"] = 0
+    session.save()
+
+    answer = second.post(page(edition), {"decision": "publish", "digest": edition.digest})
+
+    edition.refresh_from_db()
+    assert edition.state == "proposed"
+    assert answer.url.startswith(reverse("accounts:again"))
+
+
 def test_one_proposes_and_another_publishes(cell, closed, door, words):
     first, second = (door(user) for user in cell)
     edition = edition_of(closed)

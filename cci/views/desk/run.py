@@ -9,6 +9,7 @@ from cci.models import Edition
 from cci.services import cancel_recompute, request_verification, verification_of
 from cci.views.decisions import decide, decisions_of
 from core import policy
+from core.accounts.sessions import ask_again, is_sure
 from core.base import DomainError
 
 from .pages import OfEdition, refreshing
@@ -47,6 +48,9 @@ class EditionPage(OfEdition):
 
     def post(self, request, pk):
         edition = self.get_edition()
+        if request.POST.get("decision") == "publish" and not is_sure(request):
+            messages.info(request, "Publishing asks for your password again; nothing was published yet.")
+            return ask_again(request)
         if refused := decide(request, edition):
             return self.render_to_response(self.get_context_data(edition=edition, refused=refused))
         return redirect("cci:edition", pk=edition.pk)
