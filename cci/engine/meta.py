@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cci.engine.errors import MetaError
-from cci.engine.tables import FloatArray, numbers, texts
+from cci.engine.tables import FloatArray, numbers, refuse_blank_twins, refuse_formulas, texts
 
 REQUIRED = ("Level", "iCode", "Parent", "Direction", "Weight")
 USED = (*REQUIRED, "Type")
@@ -78,6 +78,8 @@ def read_meta(meta: pd.DataFrame, *, file: str = "meta") -> Hierarchy:
     direction = numbers(meta["Direction"], name="Direction", file=file, error=MetaError)
     weight = numbers(meta["Weight"], name="Weight", file=file, error=MetaError)
 
+    refuse_formulas(codes, name="iCode", file=file, error=MetaError)
+    refuse_blank_twins(codes, name="iCode", file=file, error=MetaError)
     rows: dict[str, int] = {}
     for position, code in enumerate(codes):
         if not code.strip():

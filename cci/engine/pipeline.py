@@ -28,7 +28,8 @@ class Result:
 
     tables : by name, in the order of the steps, for the steps run: `denominated`, `denominated_cells`,
         `screened`, `imputed`, `imputed_cells`, `treated`, `treated_cells`, `normalised`, `bounds`,
-        `weights`, `scores`, `coverage`, `ranks`, `ranks_within_<column>`, `strengths`. A stage has the
+        `weights`, `scores`, `unit_weights`, `coverage`, `ranks`, `ranks_within_<column>`, `strengths`, `profiles`,
+        `peers`, `nearest_peers`, `against_peers`, `trends`. A stage has the
         columns uCode (and Time, where the data hold several), then codes; rows sorted by uCode, then
         Time; NaN is missing. The tables of cells list every cell that a step changed.
     report : every parameter used, the defaults among them, versions, counts, warnings. Holds only

@@ -43,7 +43,9 @@ def strengths_and_weaknesses(
         `gii` (Global Innovation Index 2023): strengths are the indicators whose percentile rank, the share of
         the other units that are worse, is at least the unit's `count`-th highest (10; ties may add), and
         those ranked `always` (3) or better; weaknesses the same from the bottom. No more than half of a
-        unit's indicators are on either side by their percentile, and one that is on both is on neither.
+        unit's indicators are on either side by their percentile, and one that is on both is on neither. A
+        strength is ranked in the better half of the units, a weakness in the worse: a rank that many share may
+        be among the last three and yet in the better half.
         `peers`: strength above the peers' mean + `width` sd, weakness below mean - `width` sd.
         `coinr`: the `count` (5) best and worst ranks, ties in the order of the columns; `min_discard` drops
         first all indicators on which the unit is last or tied last, and so hides the worst.
@@ -192,8 +194,9 @@ def _gii(
         low = (percentile <= bottom[:, None] + 1e-12) & (wanted > 0)[:, None]
         high |= usable & (standing.rank <= always)
         low |= usable & (standing.worse < always)
+        better = standing.rank <= standing.n / 2
     both = high & low
-    return {"strength": high & ~both, "weakness": low & ~both, "shared_last": shared}
+    return {"strength": high & ~both & better, "weakness": low & ~both & ~better, "shared_last": shared}
 
 
 def _peers(

@@ -81,6 +81,7 @@ def opening(
 def columns_used(settings: Config, hierarchy: Hierarchy) -> list[str]:
     """The columns of the data that settings name beside the indicators: groups and denominators."""
     found = list(settings.rank.groups) if settings.rank else []
+    found += [*settings.peers.groups, *settings.peers.by] if settings.peers else []
     found += [step.group for step in (settings.impute, settings.profiles) if step and step.group]
     if settings.denominate and not settings.denominate.file:
         found += list(settings.denominate.by.values())
@@ -99,7 +100,7 @@ def parameters(settings: Config, rules: Sequence[LevelRule]) -> dict[str, Any]:
             else:
                 found[step].pop(key, None)
     if settings.aggregate:
-        found["aggregate"] = {"levels": [plain(asdict(rule)) for rule in rules]}
+        found["aggregate"] = {"levels": [plain(rule.used()) for rule in rules]}
         if settings.aggregate.groups:
             found["aggregate"]["groups"] = plain(settings.aggregate.groups)
     return found
@@ -107,18 +108,18 @@ def parameters(settings: Config, rules: Sequence[LevelRule]) -> dict[str, Any]:
 
 def of_scores(notes: Notes, scores: pd.DataFrame, coverage: pd.DataFrame) -> None:
     """Count what was scored and on how much data; warn of aggregates without any score."""
-    scored = scores.notna().sum()
-    low, mean = coverage.min(), coverage.mean()
+    scored = dict(zip(scores.columns, scores.notna().to_numpy().sum(axis=0).tolist(), strict=True))
+    low, mean = (dict(zip(coverage.columns, part.tolist(), strict=True)) for part in (coverage.min(), coverage.mean()))
     notes.report["coverage"] = {
         str(code): {
-            "units_scored": int(scored[code]),
+            "units_scored": n,
             "units": len(scores),
             "min_share_observed": plain(low[code]),
             "mean_share_observed": plain(mean[code]),
         }
-        for code in scores.columns
+        for code, n in scored.items()
     }
-    unscored = [code for code in scores.columns if len(scores) and not scored[code]]
+    unscored = [code for code, n in scored.items() if len(scores) and not n]
     notes.warn("no_scores", "Aggregates without a score for any unit.", unscored)
 
 

@@ -162,6 +162,43 @@ def alternatives(
     )
 
 
+def movers(found: Alternatives) -> pd.DataFrame:
+    """The units whose rank another version changes, version by version, those that move most first.
+
+    found : see `alternatives`. Returns one row per version and unit: version, uCode (and Time), rank (in the first
+    version), rank_in_version, places (gained; missing where one of the ranks is), note (`no rank in the version`,
+    `no rank in the first`, or empty). Both ranks are among all units that the version in question scores; places
+    are counted among the units that both score. Units that stay are left out.
+
+    >>> units = pd.Index(list("WXYZ"), name="uCode")
+    >>> found = alternatives({"arithmetic": pd.Series([60.0, 50.0, 40.0, 10.0], index=units),
+    ...                       "geometric": pd.Series([40.0, 45.0, 39.0, 1.0], index=units)})
+    >>> movers(found)[["version", "uCode", "rank", "rank_in_version", "places"]].values.tolist()
+    [['geometric', 'W', 1, 2, -1], ['geometric', 'X', 2, 1, 1]]
+    """
+    first, units = found.ranks.columns[0], found.ranks.index
+    parts = []
+    for version in found.changes.columns:
+        places, own, other = found.changes[version], found.ranks[first], found.ranks[version]
+        size = places.abs().to_numpy(dtype=np.float64, na_value=np.nan)
+        note = np.select(
+            [own.notna() & other.isna(), own.isna() & other.notna()],
+            ["no rank in the version", "no rank in the first"],
+            default="",
+        )
+        # Those without two ranks come last; units in their order where they move as far.
+        order = np.argsort(-np.nan_to_num(size, nan=-1.0), kind="stable")
+        order = order[(size[order] > 0) | (note[order] != "")]
+        part = units[order].to_frame(index=False)
+        part.columns = pd.Index(["uCode", "Time"][: units.nlevels])
+        part.insert(0, "version", version)
+        part["rank"], part["rank_in_version"] = own.iloc[order].array, other.iloc[order].array
+        part["places"], part["note"] = places.iloc[order].array, note[order]
+        parts.append(part)
+    table: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return table
+
+
 def refuse_doubles(units: "pd.Index[Any]") -> None:
     """Raise DataError, naming the unit, where one stands twice."""
     if not units.is_unique:

@@ -6,6 +6,7 @@ import io
 import math
 import re
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,14 @@ from cci.engine.errors import EngineError
 
 type_of_error = type[EngineError]
 FloatArray = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 AWKWARD = (b'"', b"\r", b"\0")  # what only the strict reader judges
+# What a spreadsheet runs; a sign that begins a number, or stands alone, is none.
+FORMULA = re.compile(r"(?![+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?$)(?:[=@\t\r]|[+-].)", re.DOTALL)
+SOME_DIGIT = re.compile(r"[+-]?[0.]*[1-9]")
 QUOTED = re.compile('[,"\\r\\n]')
 
 
@@ -141,16 +146,33 @@ def numbers(column: pd.Series, *, name: str, file: str, error: type_of_error = E
     >>> numbers(pd.Series(["1.5", "", "-2e3"]), name="LPI", file="iData.csv").tolist()
     [1.5, nan, -2000.0]
     """
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    numeric = True
+    if column.dtype == np.float64:
+        values = column.to_numpy(dtype=np.float64, copy=True)
+    elif pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        values = _parsed(column, name, file, error)
+        values, numeric = _parsed(column, name, file, error), False
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
         raise error(
             "the value is infinite or too large; give a finite number, or leave the cell empty if missing.",
             file=file,
             row=int(infinite[0]) + 2,
+            column=name,
+        )
+    # A number below what a float can hold would pass as 0, or with a few of its digits.
+    lost = (values != 0) & (np.abs(values) < np.finfo(np.float64).tiny)
+    if not numeric and (zero := np.flatnonzero(values == 0)).size:
+        written = column.iloc[zero]
+        odd = [cell for cell in written.unique() if isinstance(cell, str) and SOME_DIGIT.match(cell.strip())]
+        lost[zero] = written.isin(odd).to_numpy(dtype=bool) if odd else False
+    if lost.any():
+        place = int(np.flatnonzero(lost)[0])
+        raise error(
+            f"{_shown(column.iloc[place])} is too small to compute with; use a smaller unit of measure, or write 0.",
+            file=file,
+            row=place + 2,
             column=name,
         )
     return values
@@ -222,6 +244,64 @@ def texts(column: pd.Series) -> list[str]:
         else:
             cells.append(str(cell))
     return cells
+
+
+def refuse_formulas(cells: Sequence[str], *, name: str, file: str, error: type_of_error = EngineError) -> None:
+    """Raise `error`, naming the row, for a text that a spreadsheet would run as a formula.
+
+    Codes and labels go into every table that is written, and those are opened in spreadsheets.
+
+    >>> refuse_formulas(["AVT", "-1", "-"], name="uCode", file="iData.csv")
+    >>> refuse_formulas(["AVT", "=1+1"], name="uCode", file="iData.csv")
+    Traceback (most recent call last):
+        ...
+    cci.engine.errors.EngineError: iData.csv, row 3, column uCode: '=1+1' begins as a formula of a spreadsheet does; \
+begin it with a letter or a digit.
+    """
+    for position, cell in enumerate(cells):
+        if cell and cell[0] in "=+-@\t\r" and FORMULA.match(cell):
+            raise error(
+                f"{_shown(cell)} begins as a formula of a spreadsheet does; begin it with a letter or a digit.",
+                file=file,
+                row=position + 2,
+                column=name,
+            )
+
+
+def refuse_blank_twins(cells: Sequence[str], *, name: str, file: str, error: type_of_error = EngineError) -> None:
+    """Raise `error`, naming both rows, for codes that only blanks around them tell apart.
+
+    >>> refuse_blank_twins(["U02", "U02 "], name="uCode", file="iData.csv")
+    Traceback (most recent call last):
+        ...
+    cci.engine.errors.EngineError: iData.csv, row 3, column uCode: 'U02 ' and 'U02' (row 2) differ by blanks only; \
+write one code alike, or choose another.
+    """
+    if not any(cell != cell.strip() for cell in cells):
+        return
+    seen: dict[str, int] = {}
+    for position, cell in enumerate(cells):
+        first = seen.setdefault(cell.strip(), position)
+        if cells[first] != cell:
+            raise error(
+                f"{_shown(cell)} and {_shown(cells[first])} (row {first + 2}) differ by blanks only; write one code "
+                "alike, or choose another.",
+                file=file,
+                row=position + 2,
+                column=name,
+            )
+
+
+def cells_table(table: pd.DataFrame, rows: Places, columns: Places, **figures: Any) -> pd.DataFrame:
+    """Some cells of a table as rows of their own: the labels of the unit, indicator, and figures, one of each per cell.
+
+    >>> table = pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index(["X", "Y"], name="uCode"))
+    >>> cells_table(table, np.array([1]), np.array([0]), value=[2.0]).to_dict("records")
+    [{'uCode': 'Y', 'indicator': 'a', 'value': 2.0}]
+    """
+    names = [0] if table.index.names == [None] else list(table.index.names)  # as pandas calls a nameless index
+    labels: dict[Any, Any] = {name: table.index.get_level_values(level).take(rows) for level, name in enumerate(names)}
+    return pd.DataFrame({**labels, "indicator": table.columns.take(columns), **figures}, copy=False)
 
 
 def to_csv(table: pd.DataFrame) -> bytes:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cci.engine.errors import DataError, unit_name
 from cci.engine.meta import Hierarchy
-from cci.engine.tables import numbers, texts
+from cci.engine.tables import numbers, refuse_blank_twins, refuse_formulas, texts
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class Units:
 
     def groups(self, column: str) -> "pd.Series[Any]":
         """The groups that a column of the data names, labelled as the units; an empty cell is no group (None)."""
-        cells = np.array(texts(self._given(column)), dtype=object)[self.places]
+        labels = texts(self._given(column))
+        refuse_formulas(labels, name=column, file=self.file, error=DataError)
+        cells = np.array(labels, dtype=object)[self.places]
         return pd.Series([cell if cell.strip() else None for cell in cells], index=self.values.index, dtype=object)
 
     def sizes(self, columns: list[str]) -> pd.DataFrame:
@@ -77,8 +79,9 @@ def read_units(data: pd.DataFrame, hierarchy: Hierarchy, *, file: str = "data") 
     ([nan, 2.0], 3, [None, 'small'])
     """
     index = read_index(data, file=file)
+    there = set(data.columns)
     for code in hierarchy.indicators:
-        if code not in data.columns:
+        if code not in there:
             raise DataError(
                 f"the meta has the indicator {code} and the data no such column; add the column, "
                 "or delete the row of the meta.",
@@ -86,9 +89,12 @@ def read_units(data: pd.DataFrame, hierarchy: Hierarchy, *, file: str = "data") 
                 row=1,
                 column=code,
             )
-    columns = {code: numbers(data[code], name=code, file=file, error=DataError) for code in hierarchy.indicators}
     places = _sorted(index)
-    values = pd.DataFrame(columns, index=index, copy=False)
+    # One block of memory, so that no later step goes through it column by column.
+    cells = np.empty((len(hierarchy.indicators), len(index)))
+    for row, (name, column) in zip(cells, data[list(hierarchy.indicators)].items(), strict=True):
+        row[:] = numbers(column, name=str(name), file=file, error=DataError)
+    values = pd.DataFrame(cells.T, index=index, columns=pd.Index(hierarchy.indicators), copy=False)
     return Units(values if _in_order(places) else values.iloc[places], places, data, file)
 
 
@@ -103,6 +109,8 @@ def read_index(table: pd.DataFrame, *, file: str) -> "pd.Index[Any]":
     for position, code in enumerate(codes):
         if not code.strip():
             raise DataError("the unit has no code; give it one.", file=file, row=position + 2, column="uCode")
+    refuse_formulas(codes, name="uCode", file=file, error=DataError)
+    refuse_blank_twins(codes, name="uCode", file=file, error=DataError)
     index: pd.Index[Any] = pd.Index(codes, name="uCode")
     if times is not None and len(set(times)) > 1:
         index = pd.MultiIndex.from_arrays([index, times], names=["uCode", "Time"])

@@ -155,9 +155,7 @@ def _stands_out(figures: Figures, ranked: list[str], least: int) -> dict[str, di
         )
         for row in table[["kind", "uCode", "indicator", "rank", "n"]].values.tolist():
             kind, code, indicator, place, n = row
-            # A rank that many share can be among the last three and yet in the better half: it is nothing to name.
-            in_half = place <= n / 2 if kind == "strength" else place > n / 2
-            if kind in found and code in theirs and in_half:
+            if kind in found and code in theirs:
                 entry: dict[str, Any] = {"indicator": indicator, "rank": int(place), "n": int(n), "rules": []}
                 found[kind].setdefault(code, {}).setdefault(indicator, entry)["rules"].append(rule)
 

@@ -1,6 +1,6 @@
 """The statistical audit of an index as one set of tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -22,7 +22,11 @@ def audit(
     treated: pd.DataFrame | None = None,
     denominators: pd.DataFrame | None = None,
     rules: Sequence[LevelRule] = (),
+    groups: Mapping[str, LevelRule] | None = None,
+    target: str | None = None,
     exact_counts: bool = True,
+    ties: str = "min",
+    tolerance: float = 1e-9,
     method: str = "pearson",
     redundant: float = 0.92,
     represented: float = 0.3,
@@ -38,7 +42,8 @@ def audit(
     observed, treated : the indicators in their own units, before and after treatment; each adds a table of
         statistics.
     denominators : shape (n_units, n_denominators); adds the indicators of `observed` that still go with a size.
-    rules : of the aggregation; adds the removal of each element.
+    rules : of the aggregation; adds the removal of each element. groups, exact_counts : as for `aggregate`.
+    target : the aggregate whose ranks the removal watches; the top, if there is one. ties, tolerance : as for `rank`.
     method : of the correlations, `pearson`, `spearman` or `kendall`. The other numbers are the limits of
         the flags: |r| within a group, r with the parent, r below which things are opposed, |r| with a
         denominator, alpha, and the share of variance of the first principal component.
@@ -101,7 +106,16 @@ def audit(
             for code, name, r, _ in table.itertuples(index=False)
         )
     if rules:
-        tables["removal"] = removal(normalised, hierarchy, rules, exact_counts=exact_counts).summary
+        tables["removal"] = removal(
+            normalised,
+            hierarchy,
+            rules,
+            target=target,
+            ties=ties,
+            tolerance=tolerance,
+            groups=groups,
+            exact_counts=exact_counts,
+        ).summary
     return {"flags": pd.DataFrame(flags, columns=["topic", "element", "words"]), **tables}
 
 

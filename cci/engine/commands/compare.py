@@ -18,6 +18,9 @@ from cci.engine.units import read_index
 
 WHAT = "a folder written by run or uncertainty, or the three files DATA META CONFIG"
 
+# What is no part of the scores.
+BESIDE = ("profiles", "peers", "trends", "audit", "variants", "uncertainty", "sensitivity")
+
 
 @dataclass
 class Side:
@@ -137,7 +140,7 @@ def _target(target: str, known: list[str], file: str) -> str:
 
 def _run(framework: Inputs, of: Inputs, units: "pd.Index[Any] | None" = None) -> Run:
     """The index by one edition's framework over the data of another, or of these units of it."""
-    data, config = of.data, {key: value for key, value in framework.config.items() if key != "profiles"}
+    data, config = of.data, {key: value for key, value in framework.config.items() if key not in BESIDE}
     if units is not None:
         data = data[data["uCode"].astype(str).isin(units)].reset_index(drop=True)
         screen = dict(config.get("screen", {}))

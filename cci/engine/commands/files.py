@@ -4,6 +4,7 @@ import argparse
 import gzip
 import hashlib
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -81,7 +82,7 @@ def add_file(inputs: Inputs, key: str, path: Path, error: type[EngineError] | No
     content = read(path, error)
     inputs.names[key], inputs.contents[key] = path.name, content
     inputs.paths.append(path)
-    if key == "treat.base_file":
+    if key.endswith("treat.base_file"):
         inputs.files[key] = read_json(content, path.name)
     else:
         inputs.files[key] = parse_csv(content, name=path.name, error=error)
@@ -107,7 +108,7 @@ def read_json(content: bytes, name: str) -> dict[str, Any]:
 
 def _toml(content: bytes, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return tomllib.loads(content.decode("utf-8-sig"), parse_float=_toml_number)
     except UnicodeDecodeError as exc:
         row = content.count(b"\n", 0, exc.start) + 1
         raise EngineError("the text is not UTF-8; save the file as UTF-8.", file=name, row=row) from None
@@ -115,6 +116,26 @@ def _toml(content: bytes, name: str) -> dict[str, Any]:
         found = re.search(r"line (\d+)", str(exc))
         row = int(found[1]) if found else content.count(b"\n") + 1
         raise EngineError(f"the row is not TOML ({exc}); mend it.", file=name, row=row) from None
+
+
+class Lost(float):
+    """A number that no float holds; it is not finite, and refused as it was written."""
+
+    text = ""
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _toml_number(text: str) -> float:
+    """Read a number of TOML; one that would silently become 0 or infinite is kept as what cannot be used."""
+    value = float(text)
+    digits = text.lower().partition("e")[0]
+    if text.lstrip("+-") in ("inf", "nan") or math.isfinite(value) and (value or not digits.strip("+-0._")):
+        return value
+    lost = Lost("nan")
+    lost.text = text
+    return lost
 
 
 def _row_of(error: ConfigError, text: str) -> int | None:

@@ -4,6 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cci.engine.config.comparing import (
+    Audit,
+    Peers,
+    Trends,
+    read_audit,
+    read_peers,
+    read_trends,
+    read_variants,
+)
 from cci.engine.config.keys import Keys
 from cci.engine.config.preparation import (
     Denominate,
@@ -31,28 +40,36 @@ from cci.engine.errors import ConfigError
 
 __all__ = [
     "Aggregate",
+    "Audit",
     "Config",
     "Denominate",
     "Impute",
     "Keys",
     "Normalise",
+    "Peers",
     "Profiles",
     "Rank",
     "Screen",
     "Treat",
+    "Trends",
     "Weights",
+    "read_audit",
     "read_config",
 ]
 
-STEPS = ("denominate", "screen", "impute", "treat", "normalise", "weights", "aggregate", "rank", "profiles")
-# Read by the analyses that use them: see `cci.engine.uncertainty`.
-ANALYSES = ("uncertainty", "sensitivity")
+STEPS = (
+    *("denominate", "screen", "impute", "treat", "normalise", "weights", "aggregate", "rank"),
+    *("profiles", "peers", "trends"),
+)
+# Used by the commands uncertainty and audit only; the first two are read by `cci.engine.uncertainty`.
+ANALYSES = ("uncertainty", "sensitivity", "audit", "variants")
 COMPATIBLE = ("coinr",)
 # What each step needs to have been done before it.
 NEEDS = {
     "weights": ("aggregate", "weights join components; add [aggregate]."),
     "rank": ("aggregate", "ranks are made of scores; add [aggregate]."),
     "profiles": ("normalise", "profiles compare normalised indicators; add [normalise]."),
+    "peers": ("aggregate", "peers are compared by their scores; add [aggregate]."),
 }
 
 
@@ -60,7 +77,8 @@ NEEDS = {
 class Config:
     """A checked configuration. A step that is None is not run; `defaults` names each default used.
 
-    `uncertainty` and `sensitivity` are as written: their analyses check them.
+    `uncertainty` and `sensitivity` are as written: their analyses check them. `variants` holds for each name the
+    settings as written, those of the run with the variant's in their place, and as read.
     """
 
     compat: str | None
@@ -73,6 +91,10 @@ class Config:
     aggregate: Aggregate | None = None
     rank: Rank | None = None
     profiles: Profiles | None = None
+    peers: Peers | None = None
+    trends: Trends | None = None
+    audit: Audit | None = None
+    variants: Mapping[str, tuple[dict[str, Any], "Config"]] = field(default_factory=dict)
     uncertainty: Mapping[str, Any] | None = None
     sensitivity: Mapping[str, Any] | None = None
     defaults: tuple[str, ...] = field(default=())
@@ -87,12 +109,15 @@ class Config:
         return [step for step in STEPS if getattr(self, step) is not None]
 
     def files(self) -> dict[str, str]:
-        """The files that the steps name, by `step.key`."""
+        """The files that the steps name, by `step.key`; others that a variant names by `variants.name.step.key`."""
         found = {}
         for step in self.steps:
             for key in ("file", "bounds_file", "base_file"):
                 if name := getattr(getattr(self, step), key, ""):
                     found[f"{step}.{key}"] = name
+        for variant, (_, settings) in self.variants.items():
+            others = {key: name for key, name in settings.files().items() if found.get(key) != name}
+            found |= {f"variants.{variant}.{key}": name for key, name in others.items()}
         return found
 
 
@@ -128,12 +153,24 @@ def read_config(config: Mapping[str, Any], *, file: str = "config") -> Config:
         "aggregate": lambda keys: read_aggregate(keys, coinr),
         "rank": lambda keys: read_rank(keys, coinr),
         "profiles": read_profiles,
+        "peers": read_peers,
+        "trends": read_trends,
     }
     read = {step: readers[step](Keys(config[step], step, file, defaults)) for step in STEPS if step in config}
-    analyses: dict[str, Any] = {name: Keys(config[name], name, file, []).values for name in ANALYSES if name in config}
+    analyses: dict[str, Any] = {name: Keys(config[name], name, file, []) for name in ANALYSES if name in config}
+    for name in ("uncertainty", "sensitivity"):
+        if name in analyses:
+            analyses[name] = analyses[name].values
+    if "audit" in analyses:
+        analyses["audit"] = read_audit(analyses["audit"])
     if not read:
         raise ConfigError(f"no step is asked for; write at least one of {', '.join(STEPS)}.", file=file)
     for step, (other, message) in NEEDS.items():
         if step in read and other not in read:
             raise ConfigError(message, file=file, key=step)
+    if "trends" in read and read["trends"].of == "scores" and "aggregate" not in read:
+        raise ConfigError("there are no scores; add [aggregate].", file=file, table="trends", key="of")
+    if "variants" in analyses:
+        steps = {key: value for key, value in config.items() if key not in ANALYSES}
+        analyses["variants"] = read_variants(analyses["variants"], steps, read_config)
     return Config(compat=compat, defaults=tuple(defaults), **read, **analyses)

@@ -6,6 +6,9 @@ from typing import Any
 
 from cci.engine.errors import ConfigError
 
+# The size of a number that a setting may hold, beside 0.
+LEAST, MOST = 1e-100, 1e100
+
 
 class Keys:
     """Takes keys out of one table, checks each, and notes in `defaults` those that were not set."""
@@ -142,9 +145,13 @@ class Keys:
         return value
 
     def _number(self, key: str, value: Any, low: float, high: float) -> float:
-        # No setting needs more than this, and a whole number of TOML may be too large for a float.
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1e100:
+        if isinstance(value, bool) or not isinstance(value, int | float) or (value != value or abs(value) == math.inf):
             raise self.error(key, f"{value!r} is not a finite number.")
+        # No setting needs more, and a whole number of TOML may be too large for a float.
+        if value and not LEAST <= abs(value) <= MOST:
+            shown = repr(value) if isinstance(value, float) else f"a whole number of {len(str(abs(value)))} digits"
+            size = "large" if abs(value) > MOST else "small"
+            raise self.error(key, f"{shown} is too {size} to compute with; write 0, or between {LEAST:g} and {MOST:g}.")
         if not low <= value <= high:
             limits = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
             raise self.error(key, f"{value!r} is out of range; write {limits}.")

@@ -162,7 +162,9 @@ def read_treat(keys: Keys, coinr: bool) -> Treat:
     winsorise_max = keys.whole("winsorise_max", 5)
     winsorise_share = keys.number("winsorise_share", 0.0, 0, 1)
     transform = keys.choice("transform", "log_ct", TRANSFORMS)
-    power = keys.number("power", 0.0) if transform == "boxcox" else 0.0
+    power = keys.number("power", 0.0, -10, 10) if transform == "boxcox" else 0.0
+    if 0 < abs(power) < 1e-6:
+        raise keys.error("power", f"{power!r} cannot be told from 0, the logarithm; write 0.")
     if coinr and transform == "log_gii":
         transform = "unchanged"
     combine = keys.flag("combine", False)

@@ -29,7 +29,12 @@ NORMALISATIONS: dict[str, tuple[str, ...]] = {
 }
 # The Handbook's classes.
 PERCENTILES, CLASS_SCORES = (15.0, 25.0, 65.0, 85.0, 95.0), (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
-LEVEL_KEYS = ("method", "min_available", "min_components", "min_weight_share", "floor", "power", "sign")
+LEVEL_KEYS = (
+    *("method", "min_available", "min_components", "min_weight_share", "floor", "power", "sign"),
+    *aggregation.OF_ENVELOPE,
+)
+# The keys of single methods.
+OF_AGGREGATION = ("power", "sign", *aggregation.OF_ENVELOPE)
 WEIGHTS: dict[str, tuple[str, ...]] = {
     "original": (),
     "equal": ("level",),
@@ -103,6 +108,9 @@ class Aggregate:
     floor: float | list[float]
     power: float | list[float] = 1.0
     sign: int | list[int] = -1
+    least_share: float | list[float] = 0.0
+    greatest_share: float | list[float] = 1.0
+    best: float | list[float] = 100.0
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def rules(self, steps: int, *, file: str = "config") -> tuple[LevelRule, ...]:
@@ -164,6 +172,13 @@ def read_normalise(keys: Keys) -> Normalise:
     keys.finish(f" for method {method}")
     if method == "min_max" and not options["lower"] < options["upper"]:
         raise keys.error("lower", f"lower ({options['lower']:g}) must be below upper ({options['upper']:g}).")
+    # Beside a far larger number the digits of a score are lost.
+    for wide, ends in (("upper", ("lower", "upper")), ("sd", ("mean",))):
+        if wide in options:
+            size = max(abs(options[end]) for end in ends)
+            span = options["upper"] - options["lower"] if wide == "upper" else options["sd"]
+            if span < 1e-6 * size:
+                raise keys.error(wide, f"scores {span:g} apart are lost beside {size:g}; bring them nearer to 0.")
     if method == "percentile_classes":
         percentiles, scores = options["percentiles"], options["scores"]
         if list(percentiles) != sorted(set(percentiles)) or list(scores) != sorted(set(scores)):
@@ -251,13 +266,22 @@ def _powers(keys: Keys, method: str | list[str]) -> dict[str, Any]:
     methods = method if isinstance(method, list) else [method]
     found: dict[str, Any] = {}
     if "generalised_mean" in methods:
-        found["power"] = keys.number_list("power", 1.0, low=-1e100)
+        # Beyond these the mean is the least or the greatest component, near 0 the geometric mean.
+        power = keys.number_list("power", 1.0, 100, low=-100)
+        for one in power if isinstance(power, list) else [power]:
+            if 0 < abs(one) < 1e-12:
+                raise keys.error("power", f"{one!r} cannot be told from 0, the geometric mean; write 0.")
+        found["power"] = power
     if "mazziotta_pareto" in methods:
         sign = keys.number_list("sign", -1, high=1, low=-1)
         signs = sign if isinstance(sign, list) else [sign]
         if any(one not in (-1, 1) for one in signs):
             raise keys.error("sign", "write -1 (imbalance costs) or 1.")
         found["sign"] = [int(one) for one in signs] if isinstance(sign, list) else int(signs[0])
+    if "benefit_of_doubt" in methods:
+        found["least_share"] = keys.number_list("least_share", 0.0, 1)
+        found["greatest_share"] = keys.number_list("greatest_share", 1.0, 1)
+        found["best"] = keys.number_list("best", 100.0, low=1e-9)
     return found
 
 
@@ -273,7 +297,7 @@ def _group(keys: Keys) -> dict[str, Any]:
     for key, value in found.items():
         if isinstance(value, list):
             raise keys.error(key, "one aggregate takes one value, not a list.")
-    return {key: value for key, value in found.items() if key in asked or key in ("power", "sign")}
+    return {key: value for key, value in found.items() if key in asked or key in OF_AGGREGATION}
 
 
 def read_rank(keys: Keys, coinr: bool) -> Rank:

@@ -5,6 +5,7 @@ import pandas as pd
 
 from cci.engine.errors import GoalpostsError
 from cci.engine.normalisation.common import aligned, extent, labelled, oriented, read_figures, width
+from cci.engine.tables import cells_table
 
 
 def min_max(
@@ -105,10 +106,8 @@ def clip_scores(scores: pd.DataFrame, lower: float, upper: float) -> tuple[pd.Da
         cut = (old < lower) | (old > upper)
         new = np.clip(old, lower, upper) if cut.any() else old
         columns, rows = np.nonzero(cut.T)
-    cells = scores.index.take(rows).to_frame(index=False)
-    cells["indicator"] = scores.columns.take(columns)
-    cells["original"], cells["new"] = old[rows, columns], new[rows, columns]
-    return labelled(new, scores), cells
+    cells = cells_table(scores, rows, columns, original=old[rows, columns], new=new[rows, columns])
+    return (scores if new is old else labelled(new, scores)), cells
 
 
 def _oriented_bounds(

@@ -11,6 +11,8 @@ from cci.engine.tables import FloatArray, numbers, texts
 
 def aligned(directions: "pd.Series[float]", columns: "pd.Index[Any]") -> FloatArray:
     """The directions in the order of the columns; refuses a gap by name."""
+    if directions.index.equals(columns):
+        return np.asarray(directions, dtype=np.float64)
     absent = [str(code) for code in columns if code not in directions.index]
     if absent:
         raise ValueError(f"No direction for {', '.join(absent)}.")

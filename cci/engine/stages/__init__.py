@@ -8,7 +8,7 @@ import pandas as pd
 
 from cci.engine import aggregation
 from cci.engine.report import of_scores
-from cci.engine.stages import preparation, scoring
+from cci.engine.stages import comparing, preparation, scoring
 from cci.engine.stages.run import Run
 
 __all__ = ["Run", "applied", "run_steps"]
@@ -36,8 +36,12 @@ def run_steps(run: Run) -> None:
         of_scores(run.notes, scores, coverage)
         if settings.rank:
             scoring.ranked(run, settings.rank, scores)
-        if settings.profiles:
-            scoring.profiled(run, settings.profiles, values, observed)
+    if settings.profiles:
+        scoring.profiled(run, settings.profiles, values, observed)
+    if settings.peers:
+        comparing.peered(run, settings.peers, run.stages["scores"])
+    if settings.trends:
+        comparing.trended(run, settings.trends)
 
 
 def applied(run: Run) -> Callable[[str, Any, pd.DataFrame], pd.DataFrame]:

@@ -60,6 +60,10 @@ class Run:
                 unit=unit,
             )
 
+    def rule(self, aggregate: str) -> LevelRule:
+        """How an aggregate is scored."""
+        return self.own_rules.get(aggregate, self.rules[self.hierarchy.levels[aggregate] - 2])
+
     def file(self, key: str) -> Any:
         """What is in a file that the configuration names."""
         if key not in self.files:

@@ -1,5 +1,7 @@
 """Run the steps that score: normalise, weights, aggregate, rank, profiles."""
 
+from typing import Any
+
 import pandas as pd
 
 from cci.engine import aggregation, normalisation, profiles, ranking, weighting
@@ -71,12 +73,22 @@ def weighted(run: Run, step: Weights, values: pd.DataFrame) -> Hierarchy:
     """The hierarchy with its weights set as asked, level by level: those of a level rest on its scores."""
     hierarchy, found = run.hierarchy, {}
     if step.method == "file":
-        hierarchy = weighting.with_weights(hierarchy, given_weights(run))
+        given = given_weights(run)
+        own = {run.hierarchy.parents.get(code, "") for code in given} - {""}
+        if given and own and all(run.rule(code).method == "benefit_of_doubt" for code in own):
+            raise run.config_error(
+                "weights",
+                "file",
+                f"all its weights are of {', '.join(sorted(own))}, scored by benefit_of_doubt, where each unit has "
+                "weights of its own; delete [weights] or take another aggregation.",
+            )
+        hierarchy = weighting.with_weights(hierarchy, given)
     for level in step.level:
         if not 1 <= level < hierarchy.top_level:
             raise run.config_error(
                 "weights", "level", f"level {level} has no weights; choose 1 to {hierarchy.top_level - 1}."
             )
+        _refuse_own_weights(run, step, level)
         elements = values
         if level > 1:
             elements = pd.concat([values, aggregated(run, values, hierarchy)], axis=1)
@@ -87,6 +99,25 @@ def weighted(run: Run, step: Weights, values: pd.DataFrame) -> Hierarchy:
     run.notes.report["weights"] = {"method": step.method, "levels": plain(found)}
     run.notes.report["hierarchy"]["effective_weights"] = effective_weights(hierarchy).to_dict()
     return hierarchy
+
+
+def _refuse_own_weights(run: Run, step: Weights, level: int) -> None:
+    """Weights of a level mean nothing where each unit finds its own."""
+    by_unit = [code for code in run.hierarchy.aggregates if run.rule(code).method == "benefit_of_doubt"]
+    if set(run.hierarchy.at_level(level + 1)) <= set(by_unit):
+        raise run.config_error(
+            "weights",
+            "level",
+            f"the aggregates above level {level} are scored by benefit_of_doubt, where each unit has weights of its "
+            "own; take another level or another aggregation.",
+        )
+    if by_unit and step.method == "optimised":
+        raise run.config_error(
+            "weights",
+            "method",
+            f"optimised tries many weights, and benefit_of_doubt ({', '.join(by_unit)}) finds its own each time; use "
+            "one of them.",
+        )
 
 
 def _weights_of(
@@ -148,20 +179,29 @@ def _weights_table(hierarchy: Hierarchy) -> pd.DataFrame:
 
 def aggregated(run: Run, values: pd.DataFrame, hierarchy: Hierarchy) -> pd.DataFrame:
     """The scores by the rules of the run and the weights of a hierarchy."""
+    return aggregation.aggregate(values, hierarchy, run.rules, groups=run.own_rules, **_literal(run))
+
+
+def _literal(run: Run) -> dict[str, bool]:
+    """Whether the aggregation repeats COINr's faults."""
     coinr = run.settings.coinr
-    return aggregation.aggregate(
-        values,
-        hierarchy,
-        run.rules,
-        groups=run.own_rules,
-        exact_counts=not coinr,
-        skip_missing=not coinr,
-        pairwise=not coinr,
-    )
+    return {"exact_counts": not coinr, "skip_missing": not coinr, "pairwise": not coinr}
 
 
 def scored(run: Run, values: pd.DataFrame) -> pd.DataFrame:
-    return run.keep("scores", aggregated(run, values, run.hierarchy))
+    scores, own = aggregation.aggregate_with_weights(
+        values, run.hierarchy, run.rules, groups=run.own_rules, **_literal(run)
+    )
+    run.keep("scores", scores)
+    if len(own.columns):
+        run.tables["unit_weights"] = own
+        run.notes.warn(
+            "unit_weights",
+            "Aggregates in which each unit has weights of its own, in the table unit_weights; effective weights do not "
+            "say what counts in them.",
+            [code for code in run.hierarchy.aggregates if run.rule(code).method == "benefit_of_doubt"],
+        )
+    return scores
 
 
 def ranked(run: Run, step: Rank, scores: pd.DataFrame) -> None:
@@ -191,3 +231,18 @@ def profiled(run: Run, step: Profiles, values: pd.DataFrame, observed: pd.DataFr
         parents=parents,
         **step.options(),
     )
+    if "scores" in run.stages:
+        run.tables["profiles"] = _profiles(run, step)
+
+
+def _profiles(run: Run, step: Profiles) -> pd.DataFrame:
+    """The scores of each unit from the top down, with its ranks, and those within its group where one is named."""
+    scores, how = run.stages["scores"], run.settings.rank
+    ties: dict[str, Any] = {} if how is None else {"ties": how.ties, "tolerance": how.tolerance}
+    table = profiles.summary(scores, run.hierarchy, **ties)
+    if step.group:
+        groups = run.units.groups(step.group).loc[scores.index]
+        within = profiles.summary(scores, run.hierarchy, groups=groups, **ties)
+        table["group"] = groups.sort_index().repeat(scores.shape[1]).to_numpy()
+        table["rank_in_group"], table["n_in_group"] = within["rank"], within["n_ranked"]
+    return table

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cci.engine.errors import DataError, unit_name
-from cci.engine.tables import FloatArray
+from cci.engine.tables import FloatArray, cells_table
 from cci.engine.treatment.distribution import moments, skew_and_kurtosis, within
 from cci.engine.treatment.transforms import Transform, apply_transform, fitted
 from cci.engine.treatment.winsorising import winsorising_limits
@@ -203,11 +203,8 @@ def treated_cells(values: pd.DataFrame, treated: pd.DataFrame, treatments: Itera
     old, new = values.to_numpy(dtype=np.float64), treated.to_numpy(dtype=np.float64)
     columns, rows = np.nonzero(((old != new) & ~np.isnan(old)).T)
     actions = {record.indicator: record.action for record in treatments}
-    table = values.index.take(rows).to_frame(index=False)
-    table["indicator"] = values.columns.take(columns)
-    table["original"], table["treated"] = old[rows, columns], new[rows, columns]
-    table["action"] = pd.Index([actions.get(str(code), "") for code in values.columns]).take(columns)
-    return table
+    action = pd.Index([actions.get(str(code), "") for code in values.columns]).take(columns)
+    return cells_table(values, rows, columns, original=old[rows, columns], treated=new[rows, columns], action=action)
 
 
 def _rows_and_moments(values: pd.DataFrame) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
@@ -323,4 +320,5 @@ def _points(row: FloatArray, decision: _Decision, units: "pd.Index[Any]") -> tup
         else:
             low = max(low, decision.transform.low)
     moved = np.flatnonzero((row < low) | (row > high))
-    return tuple((units[int(i)], float(row[i]), float(min(max(row[i], low), high))) for i in moved)
+    values = row[moved]
+    return tuple(zip(units.take(moved).tolist(), values.tolist(), np.clip(values, low, high).tolist(), strict=True))

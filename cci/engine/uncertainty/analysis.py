@@ -90,6 +90,14 @@ def study_of(
     joined = [_rules(step, run) for step in choices.steps.get("aggregate", (settings.aggregate,))]
     literal = {"exact_counts": not settings.coinr, "pairwise": not settings.coinr}
     trees = tuple(tree_of(hierarchy, rules, own, target=target, **literal) for rules, own in joined)
+    for group in (group for tree in trees for group in tree.groups.values()):
+        if group.rule.method == "benefit_of_doubt":
+            raise ConfigError(
+                f"{group.code} is scored by benefit_of_doubt, whose weights are each unit's own and are not drawn; "
+                "study another target or another aggregation.",
+                table="uncertainty.aggregate" if "aggregate" in choices.steps else "aggregate",
+                key="options" if "aggregate" in choices.steps else "method",
+            )
     below = tuple(component for group in trees[0].groups.values() for component in group.components)
     ties, tolerance = settings.rank.ties, settings.rank.tolerance
     kind = rank_rows(np.empty((0, len(values))), ties=ties).dtype

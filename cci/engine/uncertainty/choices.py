@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cci.engine.config.comparing import overlaid
 from cci.engine.config.keys import Keys
 from cci.engine.errors import ConfigError
 
 KINDS = ("noise", "dirichlet", "sets")
 STEPS = ("impute", "treat", "normalise", "aggregate")
 DRAWS = ("em", "group_normal")
-# Keys of one method: an option that names another method does not take them over from the run.
-OF_METHOD = {"aggregate": ("power", "sign", "groups")}
+# What is no step of the run.
+ANALYSES = ("uncertainty", "sensitivity", "audit", "variants")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def read_choices(
     >>> read_choices(config, read_config).varied
     ('weights',)
     """
-    run = read_config({key: value for key, value in config.items() if key not in ("uncertainty", "sensitivity")})
+    run = read_config({key: value for key, value in config.items() if key not in ANALYSES})
     defaults: list[str] = []
     keys = Keys(config.get("uncertainty", {}), "uncertainty", file, defaults)
     for step in ("aggregate", "rank"):
@@ -242,14 +243,9 @@ def _options(
 def _checked(
     keys: Keys, step: str, option: dict[str, Any], config: Mapping[str, Any], read_config: Callable[..., Any]
 ) -> Any:
-    own = dict(config[step])
-    if "method" in option and step in ("impute", "normalise"):
-        own = {}  # another method has other keys
-    elif "method" in option:
-        own = {key: value for key, value in own.items() if key not in OF_METHOD[step]}
-    varied = {key: value for key, value in config.items() if key not in ("uncertainty", "sensitivity")}
+    varied = {key: value for key, value in config.items() if key not in ANALYSES}
     try:
-        return getattr(read_config(varied | {step: own | option}, file=keys.file), step)
+        return getattr(read_config(varied | {step: overlaid(config[step], step, option)}, file=keys.file), step)
     except ConfigError as exc:
         raise keys.error("options", f"{exc.key}: {exc.message}") from None
 

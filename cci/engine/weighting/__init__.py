@@ -1,7 +1,6 @@
 """Weights of the elements: given, or found from the data."""
 
 from cci.engine.weighting.dispersion import critic_weights, entropy_weights
-from cci.engine.weighting.envelopment import benefit_of_doubt
 from cci.engine.weighting.given import Weighting, equal_weights, with_weights
 from cci.engine.weighting.optimised import OBJECTIVES, optimised_weights
 from cci.engine.weighting.principal import VARIANTS, pca_weights
@@ -10,7 +9,6 @@ __all__ = [
     "OBJECTIVES",
     "VARIANTS",
     "Weighting",
-    "benefit_of_doubt",
     "critic_weights",
     "entropy_weights",
     "equal_weights",

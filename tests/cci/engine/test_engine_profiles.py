@@ -97,11 +97,12 @@ def test_gii_takes_the_ten_highest_percentiles_ties_and_the_first_three():
     for unit in values.index:
         tenth = percentile.loc[unit].nlargest(10).iloc[-1]
         strong = (percentile.loc[unit] >= tenth) | (ranks.loc[unit] <= 3)
+        better = ranks.loc[unit] <= 20
         lowest = percentile.loc[unit].nsmallest(10).iloc[-1]
         weak = (percentile.loc[unit] <= lowest) | (ranks.loc[unit] >= 38)
         own = found[found["uCode"] == unit]
-        assert set(own.loc[own["kind"] == "strength", "indicator"]) == set(strong.index[strong & ~weak])
-        assert set(own.loc[own["kind"] == "weakness", "indicator"]) == set(weak.index[weak & ~strong])
+        assert set(own.loc[own["kind"] == "strength", "indicator"]) == set(strong.index[strong & ~weak & better])
+        assert set(own.loc[own["kind"] == "weakness", "indicator"]) == set(weak.index[weak & ~strong & ~better])
 
 
 def test_no_indicator_is_both_a_strength_and_a_weakness():
@@ -124,6 +125,22 @@ def test_a_last_place_that_many_share_is_reported_and_no_weakness():
         assert list(shared["uCode"]) == list(values.index[:6])
         assert set(shared["tied"]) == {6}
         assert not ((found["kind"] == "weakness") & (found["indicator"] == "zeros") & (found["value"] == 0)).any()
+
+
+def test_a_rank_in_the_better_half_is_no_weakness_and_one_in_the_worse_no_strength():
+    values = table(10, 25)
+    values["full"] = [100.0] * 8 + [1.0, 2.0]  # first together, and among the last three places
+    values["low"] = [1.0] * 7 + [7.0, 8.0, 9.0]  # last together
+
+    found = strengths_and_weaknesses(values, directions=upwards(values), max_tied_share=1)
+
+    assert set(found.loc[found["indicator"] == "full", "kind"]) <= {"strength", "weakness"}
+    assert not ((found["indicator"] == "full") & (found["kind"] == "weakness") & (found["rank"] == 1)).any()
+    few = strengths_and_weaknesses(values.iloc[:5], directions=upwards(values))
+    assert set(few.loc[few["kind"] == "strength", "rank"]) == {1, 2}
+    for one in (found, few):
+        half = one["rank"] <= one["n"] / 2
+        assert (half == (one["kind"] == "strength"))[one["kind"] != "shared_last"].all()
 
 
 def test_the_worst_place_is_a_weakness():

@@ -15,6 +15,11 @@ from cci.engine.commands import main
 HEADER = "uName,uCode,a,b,c,d\n"
 
 
+GENERAL = '[aggregate]\nmethod = "generalised_mean"\n'
+ENVELOPE = '[aggregate]\nmethod = "benefit_of_doubt"\n'
+ENVELOPE_BELOW = '[aggregate]\nmethod = ["benefit_of_doubt", "arithmetic_mean"]\n'
+
+
 def refused(answer, *words: str) -> None:
     """Exit 2, one line with all the words, nothing in or beside the folder."""
     assert answer.code == 2
@@ -33,6 +38,16 @@ def refused(answer, *words: str) -> None:
         ("uName,uCode,a", "uName,unit,a", ["row 1", "column uCode", "missing"]),
         ("Zora,Z,", "Zora,Y,", ["row 4", "column uCode", "unit Y stands twice", "row 3"]),
         ("Zora,Z,", "Zora,,", ["row 4", "column uCode", "no code"]),
+        ("Zora,Z,", "Zora,Y ,", ["row 4", "column uCode", "'Y ' and 'Y' (row 3)", "blanks only"]),
+        ("Xenia,X,", "Xenia, Z,", ["row 4", "column uCode", "'Z' and ' Z' (row 2)", "blanks only"]),
+        ("Zora,Z,", "Zora,=1+1,", ["row 4", "column uCode", "'=1+1'", "formula"]),
+        ("Zora,Z,", "Zora,@SUM(A1),", ["row 4", "column uCode", "formula"]),
+        ("Zora,Z,", "Zora,+Z,", ["row 4", "column uCode", "formula"]),
+        ("Zora,Z,", "Zora,-Z,", ["row 4", "column uCode", "formula"]),
+        ("Zora,Z,", "Zora,\tZ,", ["row 4", "column uCode", "formula"]),
+        ("Zora,Z,", 'Zora,"\rZ",', ["row 4", "column uCode", "formula"]),
+        ("3.5", "1e-400", ["row 4", "column a", "'1e-400' is too small"]),
+        ("3.5", "5e-324", ["row 4", "column a", "'5e-324' is too small"]),
         ("3.5", "three", ["row 4", "column a", "'three' is not a number"]),
         ("3.5", "NA", ["row 4", "column a", "'NA'", "empty if missing"]),
         ("3.5", '"3,5"', ["row 4", "column a", "'3,5'"]),
@@ -108,6 +123,8 @@ def test_absent_file_and_folder_in_place_of_a_file(run, small, tmp_path, role):
         ("1,b,Beta,-1,3", "1,b,Beta,-1,inf", ["row 3", "column Weight", "infinite"]),
         ("1,b,Beta,-1,3", "1,a,Beta,-1,3", ["row 3", "column iCode", "a stands twice", "row 2"]),
         ("1,b,Beta,-1,3", "1,,Beta,-1,3", ["row 3", "column iCode", "no code"]),
+        ("1,b,Beta,-1,3", "1,a ,Beta,-1,3", ["row 3", "column iCode", "'a ' and 'a' (row 2)", "blanks only"]),
+        ("1,b,Beta,-1,3", "1,=b,Beta,-1,3", ["row 3", "column iCode", "formula"]),
         ("1,b,Beta,-1,3", "1,Time,Beta,-1,3", ["row 3", "column iCode", "Time"]),
         ("1,b,Beta,-1,3", "1.5,b,Beta,-1,3", ["row 3", "column Level"]),
         ("1,b,Beta,-1,3", ",b,Beta,-1,3", ["row 3", "column Level", "without a level"]),
@@ -165,7 +182,42 @@ def test_unreadable_meta(run, small, content):
         ("[screen]\nmin_available = 66\n", ["row 2", "out of range", "0 to 1"]),
         ('[screen]\nexclude = ["N"]\n', ["row 2", "no unit N"]),
         ('[screen]\ninclude = ["X"]\nexclude = ["X"]\n', ["row 3", "stay and leave"]),
-        (f"[treat]\nskew = 1{'0' * 400}\n", ["row 2", "not a finite number"]),
+        (f"[treat]\nskew = 1{'0' * 400}\n", ["row 2", "[treat] skew", "401 digits is too large"]),
+        ("[treat]\nskew = 1e-400\n", ["row 2", "[treat] skew", "1e-400 is not a finite number"]),
+        ("[treat]\nskew = -1e999\n", ["row 2", "[treat] skew", "-1e999 is not a finite number"]),
+        ("[treat]\nskew = 1e-101\n", ["row 2", "[treat] skew", "1e-101 is too small"]),
+        ('[treat]\ntransform = "boxcox"\npower = 1e308\n', ["row 3", "[treat] power", "1e+308 is too large"]),
+        ('[treat]\ntransform = "boxcox"\npower = 40\n', ["row 3", "[treat] power", "-10 to 10"]),
+        ('[treat]\ntransform = "boxcox"\npower = 1e-9\n', ["row 3", "[treat] power", "write 0"]),
+        (GENERAL + "power = 1e308\n", ["row 3", "[aggregate] power", "1e+308 is too large"]),
+        (GENERAL + "power = -1e99\n", ["row 3", "[aggregate] power", "-100 to 100"]),
+        (GENERAL + "power = [1, 1e-13]\n", ["row 3", "[aggregate] power", "geometric mean; write 0"]),
+        ("[normalise]\nlower = 1e20\nupper = 1.0000000001e20\n", ["row 3", "[normalise] upper", "lost beside 1e+20"]),
+        ('[normalise]\nmethod = "z_score"\nmean = 1e30\n', ["[normalise] sd", "lost beside 1e+30"]),
+        (ENVELOPE + "least_share = 0.6\n", ["row 3", "[aggregate] least_share", "2 components of P", "at most 0.5"]),
+        (ENVELOPE + "greatest_share = 0.4\n", ["row 3", "[aggregate] greatest_share", "at least 0.5"]),
+        (ENVELOPE + "least_share = 0.4\ngreatest_share = 0.2\n", ["row 3", "least_share", "above greatest_share"]),
+        (ENVELOPE + "power = 2\n", ["row 3", "[aggregate] power", "unknown key"]),
+        ("[aggregate]\nbest = 1\n", ["row 2", "[aggregate] best", "unknown key"]),
+        (ENVELOPE + '[weights]\nmethod = "equal"\n', ["[weights] level", "benefit_of_doubt", "its own"]),
+        (ENVELOPE_BELOW + '[weights]\nmethod = "optimised"\nlevel = 2\n', ["[weights] method", "optimised", "(P, Q)"]),
+        ("[aggregate]\n[peers]\n", ["row 2", "[peers] groups", "name the columns"]),
+        ('[normalise]\n[peers]\nby = ["b"]\n', ["row 2", "peers", "add [aggregate]"]),
+        ('[aggregate]\n[peers]\nby = ["b"]\nmin_size = 3\n', ["row 4", "[peers] min_size", "goes with groups"]),
+        ('[aggregate]\n[peers]\ngroups = ["uName"]\nwidth = 3\n', ["row 4", "[peers] width", "the rest with by"]),
+        ('[aggregate]\n[peers]\nby = ["b"]\nlogarithm = ["c"]\n', ["row 4", "[peers] logarithm", "c is not named"]),
+        ('[aggregate]\n[peers]\nby = ["b", "b"]\n', ["row 3", "[peers] by", "b stands twice"]),
+        ('[aggregate]\n[peers]\nby = ["b"]\nnearest = 2\n', ["[peers] min_peers", "5 is more than the 2"]),
+        ("[aggregate]\n[trends]\n", ["row 2", "trends", "the data hold one"]),
+        ('[normalise]\n[trends]\nof = "scores"\n', ["row 3", "[trends] of", "add [aggregate]"]),
+        ("[normalise]\n[audit]\nopposed = 0.5\n", ["row 3", "[audit] opposed", "above represented"]),
+        ("[normalise]\n[audit]\nleast = 0.5\n", ["row 3", "[audit] least", "unknown key"]),
+        ("[normalise]\n[variants.x]\n", ["[variants] x", "changes nothing"]),
+        ("[normalise]\n[variants.x]\nrank = {}\n", ["row 3", "[variants.x] rank", "is no step that a variant changes"]),
+        ("[normalise]\n[variants.x]\nnormalise = {off = true}\n", ["row 3", "[variants.x] normalise", "cannot be off"]),
+        ("[normalise]\n[variants.x]\ntreat = {off = true}\n", ["row 3", "[variants.x] treat", "no such step"]),
+        ("[normalise]\n[variants.x]\nnormalise = {lower = 0, low = 1}\n", ["row 3", "normalise", "low", "unknown key"]),
+        ("[normalise]\nlower = 1\n[variants.x]\nnormalise = {lower = 1}\n", ["[variants] x", "is the run itself"]),
         ("[treat]\nwinsorise_max = 2.5\n", ["row 2", "whole number"]),
         ('[treat]\ntransform = "sqrt"\n', ["row 2", "log_ct"]),
         ("[treat]\npower = 0.5\n", ["row 2", "unknown key for transform log_ct"]),
@@ -213,6 +265,8 @@ def test_bad_config(run, small, config, words):
         ('[denominate]\nby = {a = "GDP"}\n', ["iData.csv", "row 1", "column GDP"]),
         ('[normalise]\nmethod = "distance_to_reference"\nreference = "N"\n', ["N"]),
         ('[normalise]\n[aggregate]\n[rank]\ngroups = ["Sector"]\n', ["column Sector"]),
+        ('[normalise]\n[aggregate]\n[peers]\ngroups = ["Sector"]\n', ["column Sector"]),
+        ('[normalise]\n[aggregate]\n[peers]\nby = ["d", "uName"]\n', ["row 2", "column uName", "not a number"]),
     ],
 )
 def test_configuration_that_names_what_the_data_lack(run, small, config, words):

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cci.engine import DataError, MetaError, NonPositiveError, effective_weights, read_meta
-from cci.engine.aggregation import LevelRule, aggregate
+from cci.engine.aggregation import LevelRule, aggregate, benefit_of_doubt
 from cci.engine.weighting import (
-    benefit_of_doubt,
     critic_weights,
     entropy_weights,
     equal_weights,

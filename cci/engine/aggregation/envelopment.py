@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cci.engine.errors import DataError, NonPositiveError
+from cci.engine.errors import DataError, NonPositiveError, unit_name
 from cci.engine.tables import FloatArray
 
 
 def benefit_of_doubt(
-    values: pd.DataFrame, *, shares: tuple[float, float] | Mapping[str, tuple[float, float]] = (0.0, 1.0)
+    values: pd.DataFrame,
+    *,
+    shares: tuple[float, float] | Mapping[str, tuple[float, float]] = (0.0, 1.0),
+    group: str = "the group",
 ) -> tuple["pd.Series[float]", pd.DataFrame]:
     """Score each unit with its own best weights, under which no unit passes 1.
 
@@ -23,10 +26,12 @@ def benefit_of_doubt(
         gaps is scored on what it has, against the units that have all of that.
     shares : least and greatest part of each component, for all alike or by component; bounds that leave no
         room for a sum of 1 are refused. Without a lower bound a unit may live on one component alone.
+    group : what to call the group in errors.
 
     Returns scores in (0, 1], NaN for a unit without values, with zeros only, or with a 0 where a least part is
     asked for; and the weights, shape
-    (n_units, n_components), on the scale of the values; equally good weights may exist. One linear
+    (n_units, n_components), on the scale of the values; equally good weights may exist. Scores are rounded to
+    nine decimals, weights to nine digits, so that the solver's last digits split no tie. One linear
     programme per unit: minutes for thousands of units. Raises NonPositiveError for a negative value,
     ValueError for impossible bounds. Method note, section 7 (Cherchye and others, 2007).
 
@@ -42,7 +47,7 @@ def benefit_of_doubt(
         raise NonPositiveError(
             unit=values.index[row],
             component=codes[column],
-            group="the group",
+            group=group,
             value=float(cells[row, column]),
             method="benefit-of-the-doubt score",
         )
@@ -56,8 +61,8 @@ def benefit_of_doubt(
         if low[has].sum() > 1 + 1e-9 or high[has].sum() < 1 - 1e-9:
             unit = values.index[int(np.flatnonzero(of_unit == number)[0])]
             raise DataError(
-                f"unit {unit} has {', '.join(np.array(codes)[has])} only, whose bounds leave no parts that sum "
-                "to 1; widen the bounds or impute.",
+                f"unit {unit_name(unit)} has {', '.join(np.array(codes)[has])} only of {group}, whose bounds leave no "
+                "parts that sum to 1; widen the bounds or impute.",
                 unit=unit,
             )
         peers = cells[present[:, has].all(axis=1)][:, has]
@@ -65,8 +70,8 @@ def benefit_of_doubt(
         for place in np.flatnonzero(of_unit.ravel() == number):
             found = _best(cells[place, has], frontier, low[has], high[has])
             if found is not None:
-                weights[place, has] = found
-                scores[place] = min(float(found @ cells[place, has]), 1.0)
+                weights[place, has] = [float(f"{weight:.9g}") for weight in found]
+                scores[place] = round(min(float(found @ cells[place, has]), 1.0), 9)
     return (
         pd.Series(scores, index=values.index),
         pd.DataFrame(weights, index=values.index, columns=values.columns),
