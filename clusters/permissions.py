@@ -56,6 +56,11 @@ MATRIX = {
         Role.AUDITOR: ALL,
     },
     "register.read": {Role.ANONYMOUS: ALL},  # regions, sectors, agencies, zones: public registers
+    "profile.read": {  # as it is being filled in, with what is proposed
+        **dict.fromkeys((Role.ENTRY, Role.HEAD, Role.STAFF, Role.SUPERVISOR), own_cluster),
+        Role.ANALYST: ALL,
+        Role.AUDITOR: ALL,
+    },
     "profile.write": {
         Role.ENTRY: own_cluster,
         Role.HEAD: own_cluster,

@@ -21,7 +21,7 @@ PUBLISHED = Q(facts__state=ProfileFact.State.PUBLISHED)
 class ProfileList(PolicyMixin, TemplateView):
     """Profiles in scope, the emptiest and stalest first."""
 
-    action = "profile.write"
+    action = "profile.read"
     template_name = "clusters/profile_list.html"
 
     def get_context_data(self, **kwargs):
@@ -39,9 +39,9 @@ class ProfileList(PolicyMixin, TemplateView):
 
 
 class ProfileEntry(PolicyMixin, TemplateView):
-    """One profile: six sections of published and proposed facts, and a form for the next one."""
+    """One profile: six sections of published and proposed facts, and a form for the next one for who may write."""
 
-    action = post_action = "profile.write"
+    action, post_action = "profile.read", "profile.write"
     template_name = "clusters/profile_entry.html"
 
     def get_cluster(self) -> Cluster:
@@ -61,6 +61,7 @@ class ProfileEntry(PolicyMixin, TemplateView):
             "sections": [{"code": code, "title": title, "facts": by_section[code]} for code, title in SECTIONS],
             "done": sum(any(fact.state == "published" for fact in found) for found in by_section.values()),
             "may_publish": policy.allowed(user, "fact.publish", cluster_fact(cluster)) if facts else False,
+            "may_write": policy.allowed(user, "profile.write"),
             "form": kwargs.get("form") or FactForm(initial={"section": first}),
         }
 

@@ -128,7 +128,7 @@ def places(user) -> list[dict]:
         ("query.read", "facts:queries", "Questions"),
         ("round.board", "facts:rounds", "Rounds"),
         ("standing.read", "facts:standings", "Standing"),
-        ("profile.write", "clusters:profiles", "Profiles"),
+        ("profile.read", "clusters:profiles", "Profiles"),
         ("edition.manage", "cci:editions", "Editions"),
         ("methodology.manage", "cci:methodologies", "Methodologies"),
         ("release.manage", "cci:release-list", "Releases"),

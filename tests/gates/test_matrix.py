@@ -137,7 +137,7 @@ PAGES = (
     ("/workspace/returns/", "read header", "return", r'href="/workspace/returns/(\d+)/', lambda one: str(one.pk)),
     ("/clusters/", "read cluster", "cluster", r'href="/clusters/([\w-]+)/', lambda one: one.code),
     ("/workspace/standing/", "read standing", "cluster", r'href="/workspace/standing/([\w-]+)/', lambda one: one.code),
-    ("/workspace/profiles/", "write profile", "cluster", r'href="/workspace/profiles/([\w-]+)/', lambda one: one.code),
+    ("/workspace/profiles/", "read profile", "cluster", r'href="/workspace/profiles/([\w-]+)/', lambda one: one.code),
     ("/workspace/queries/", "read queries", "query", r'href="/workspace/queries/(\d+)/', lambda one: str(one.pk)),
 )
 

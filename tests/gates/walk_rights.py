@@ -14,6 +14,7 @@ RIGHTS = {
     "signed in": "VW,UL,AE,AH,ST,SU,AL,AU,PC,SA:all",
     # the ground
     "read cluster": "AN:published AE,AH,ST,SU:own AL,AU:all",
+    "read profile": "AE,AH,ST,SU:own AL,AU:all",
     "write profile": "AE,AH,ST,SU:own",
     "publish fact": "SU:own",
     "read frame numbers": "AE,AH,PC:own AL:all",
@@ -99,8 +100,8 @@ ROUTES = (
         "workspace/returns/openings.csv": ("", {"GET": "see openings"}),
         "workspace/returns/<int:pk>/everything.json": ("return", {"GET": "take everything"}),
         "accounts/sign-out/": ("", {"POST": "public"}),
-        "workspace/profiles/": ("", {"GET": "write profile"}),
-        "workspace/profiles/<str:code>/": ("cluster", {"GET": "write profile", "POST": "write profile"}),
+        "workspace/profiles/": ("", {"GET": "read profile"}),
+        "workspace/profiles/<str:code>/": ("cluster", {"GET": "read profile", "POST": "write profile"}),
         "workspace/facts/<int:pk>/": ("fact", {"POST": "publish fact"}),
         "facts/": ("", P),
         "facts/rounds/": ("", P),

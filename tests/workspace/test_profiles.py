@@ -96,6 +96,17 @@ def test_another_agency_reaches_neither_profile_nor_fact(town, door):
     assert door(town.staff).post(decision(fact), {"decision": "publish"}).status_code == 403
 
 
+@pytest.mark.parametrize("role", ["analyst", "auditor"])
+def test_the_office_reads_profiles_and_writes_none(town, door, words, role):
+    propose_fact(town.cluster, by=town.staff, **FACT)
+    client = door(person(role))
+
+    assert town.cluster.name in words(client.get(reverse("clusters:profiles")))
+    page = words(client.get(entry(town)))
+    assert FACT["label"] in page and "Propose a fact" not in page
+    assert client.post(entry(town), FACT).status_code == 403
+
+
 def test_the_list_counts_sections_with_a_published_fact(town, door, words, django_assert_num_queries):
     for section in ("size", "size", "association"):
         stated = FACT | {"section": section}
