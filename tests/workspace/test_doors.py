@@ -16,7 +16,7 @@ PAGES = {
     "facts:import": {*OWN, "analyst"},
     "facts:template": {*OWN, "analyst"},
     "facts:review": {"supervisor", "analyst"},
-    "clusters:profiles": set(OWN),
+    "clusters:profiles": {*OWN, "analyst", "auditor"},
     "cci:editions": {"analyst", "auditor"},
     "cci:close-round": {"analyst"},
 }
